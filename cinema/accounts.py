@@ -1,0 +1,85 @@
+"""Tables of who: customers and staff, their logins and the mails for a forgotten password."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from cinema.outbox import OwedMail
+
+
+class Customers(UserManager["User"]):
+    """Looks names up and stores them in canonical form, so that two spellings are never two accounts."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        return unicodedata.normalize("NFKC", email or "").strip().casefold()
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return super().get_by_natural_key(User.normalize_username(username or ""))
+
+
+class User(AbstractUser):
+    username = models.CharField(
+        max_length=150,
+        unique=True,
+        validators=[RegexValidator(r"\A[a-z0-9_.@+-]{1,150}\Z", "Use letters a-z, digits and _ . @ + - only.")],
+        help_text="1 to 150 of a-z, 0-9 and _ . @ + -; capitals become small letters.",
+        error_messages={"unique": "This username belongs to somebody else."},
+    )
+    email = models.EmailField(
+        max_length=254, unique=True, error_messages={"unique": "This e-mail address already has an account."}
+    )
+
+    objects: ClassVar[Customers] = Customers()
+
+    @classmethod
+    def normalize_username(cls, username: Any) -> Any:
+        name = super().normalize_username(username)
+        return name.casefold() if isinstance(name, str) else name
+
+    def clean(self) -> None:
+        self.username = self.normalize_username(self.username)
+        self.email = Customers.normalize_email(self.email)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.clean()
+        super().save(*args, **kwargs)
+
+
+class LoginQuerySet(models.QuerySet["AuthSession"]):
+    def live(self) -> LoginQuerySet:
+        return self.filter(revoked_at=None, expires_at__gt=Now(), user__is_active=True)
+
+    def ended(self) -> LoginQuerySet:
+        return self.filter(models.Q(revoked_at__isnull=False) | models.Q(expires_at__lte=Now()))
+
+
+class AuthSession(models.Model):
+    """One login: its id is the `sid` claim of its tokens, and only its current refresh token can be used."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="logins")
+    refresh_jti = models.CharField(max_length=32)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LoginQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"Login {self.pk}"
+
+
+class PasswordReset(OwedMail):
+    """One mail with a link for a forgotten password; the link's token is made when the mail is, and never stored."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="password_resets")
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"Password reset {self.pk}"

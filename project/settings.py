@@ -1,0 +1,162 @@
+"""Settings: from the environment alone, with defaults that run; README.md lists them. A clone starts with none set."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from project import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
+VAR.mkdir(parents=True, exist_ok=True)
+
+DEBUG = env.flag("DEBUG", True)
+HOST = env.text("HOST", "127.0.0.1" if DEBUG else "0.0.0.0")
+PORT = env.number("PORT", 8000, 1, 65535)
+SECRET_KEY = env.secret("SECRET_KEY", kept_in=VAR / "secret_key" if DEBUG else None)
+JWT_SIGNING_KEYS = env.signing_keys("JWT_SIGNING_KEYS", SECRET_KEY, kept_in=VAR / "jwt_signing_key" if DEBUG else None)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if DEBUG else "")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.words("CORS_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Request-ID"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"]
+NUM_PROXIES = env.number("NUM_PROXIES", 0, 0, 10)  # how many of ours append to X-Forwarded-For
+METRICS_NETWORKS = env.networks("METRICS_NETWORKS")
+
+HOLD_SECONDS = env.number("HOLD_SECONDS", 600, 1, 86400)
+MAX_SEATS_PER_BOOKING = env.number("MAX_SEATS_PER_BOOKING", 10, 1, 100)
+CLEANING_MINUTES = env.number("CLEANING_MINUTES", 15, 0, 1440)
+MAIL_LEASE_SECONDS = env.number("MAIL_LEASE_SECONDS", 60, 5, 3600)
+THROTTLES = {
+    "login": env.rate("THROTTLE_LOGIN", "10/min"),
+    "signup": env.rate("THROTTLE_SIGNUP", "20/hour"),
+    "booking": env.rate("THROTTLE_BOOKING", "60/min"),
+}
+FLOWER_PORT = env.number("FLOWER_PORT", 5555, 1, 65535)
+FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
+
+INSTALLED_APPS = [
+    "project",
+    "cinema",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "ninja",  # its own static files: Swagger and ReDoc load nothing from outside
+]
+MIDDLEWARE = [
+    "project.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+APPEND_SLASH = False  # a redirect would turn a POST into a GET
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR / 'marquee.sqlite3'}")
+DATABASES = {"default": env.database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Redis may only say "no, not now", so nobody waits for it: the client's own defaults block for 5 to 45 s.
+REDIS_URL = env.text("REDIS_URL")
+REDIS_TIMEOUT_SECONDS = 0.25
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "marquee",
+        "OPTIONS": {
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "CONNECTION_POOL_KWARGS": {
+                "socket_timeout": REDIS_TIMEOUT_SECONDS,
+                "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+                "retry": Retry(NoBackoff(), 0),
+            },
+        },
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "default"},
+    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
+}
+
+globals().update(env.email(env.text("EMAIL_URL"), VAR / "mail"))
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Marquee <tickets@localhost>")
+EMAIL_TIMEOUT = max(1, MAIL_LEASE_SECONDS // 12)  # a conversation has about ten answers to wait for
+
+AUTH_USER_MODEL = "cinema.User"
+PASSWORD_HASHERS = ["project.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+PASSWORD_RESET_TIMEOUT = 3600
+NINJA_JWT = {  # every key that matters is set: the library reads the missing ones from unprefixed environment variables
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=30),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEYS[0],
+    "VERIFYING_KEY": "",
+    "ISSUER": "marquee",
+    "AUDIENCE": "marquee-api",
+    "JWK_URL": None,
+    "LEEWAY": 0,
+    "JSON_ENCODER": None,
+    "USER_ID_FIELD": "id",
+    "USER_ID_CLAIM": "user_id",
+    "TOKEN_TYPE_CLAIM": "token_type",
+    "JTI_CLAIM": "jti",
+}
+NINJA_PAGINATION_PER_PAGE = 50
+NINJA_PAGINATION_MAX_LIMIT = 100
+
+USE_TZ = True
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = True  # served straight from the packages: no collectstatic step to forget
+WHITENOISE_AUTOREFRESH = DEBUG
+
+HTTPS = env.flag("HTTPS", False)
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and NUM_PROXIES else None
+SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("HSTS_SUBDOMAINS", False)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # also what the API takes as a body
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    # Django's own loggers would repeat what RequestMiddleware says, with the query string in it
+    "loggers": {"django": {"handlers": [], "level": "INFO"}, "django.request": {"level": "ERROR"}},
+}
