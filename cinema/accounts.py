@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 
 from cinema.outbox import OwedMail
@@ -48,8 +48,13 @@ class User(AbstractUser):
         self.email = Customers.normalize_email(self.email)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """A new password or a deactivation ends every login, also when staff do it in the admin."""
         self.clean()
-        super().save(*args, **kwargs)
+        with transaction.atomic():
+            ends_logins = self.pk and (self._password is not None or not self.is_active)
+            super().save(*args, **kwargs)
+            if ends_logins:
+                self.logins.filter(revoked_at=None).update(revoked_at=Now())
 
 
 class LoginQuerySet(models.QuerySet["AuthSession"]):

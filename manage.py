@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Django's entry; on a machine with Python and pip alone it first makes .venv from project/requirements.lock.
+
+Standard library only until Django runs, in words that Python 3.6 can parse, so that an old one gets a sentence.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, NoReturn, Tuple  # noqa: UP035 - imported by old Pythons too
+
+if sys.version_info < (3, 11):  # noqa: UP036 - whatever `python3` is comes here first
+    sys.exit(
+        "marquee: this is Python {}.{}, and Marquee needs 3.11 or newer: repeat the command with a newer one, "
+        "for example `python3.11 manage.py up`.".format(*sys.version_info[:2])
+    )
+
+from importlib import metadata
+
+BASE_DIR = Path(__file__).resolve().parent
+LOCK = BASE_DIR / "project" / "requirements.lock"
+VENV = BASE_DIR / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+STAMP = VENV / "marquee.lock"  # the lock's bytes after a finished install, empty while one is under way
+
+
+def main() -> None:
+    try:
+        if not is_ready():
+            ensure_venv()
+            run_in_venv()
+        run_django()
+    except KeyboardInterrupt:
+        sys.exit("marquee: interrupted.")
+
+
+def is_ready() -> bool:
+    """Whether this very interpreter can go on. Django alone tells nothing: another one may be installed here."""
+    if not VENV.is_dir() or Path(sys.prefix).resolve() != VENV.resolve():
+        return has_every_pin()
+    # after an upgrade of the system's Python the stamp is still there, but the packages are another version's
+    return is_stamped() and importlib.util.find_spec("django") is not None
+
+
+def has_every_pin() -> bool:
+    """Whether the lock is installed here by other means; a pin with a marker is some platforms' only, and not asked."""
+    for line in LOCK.read_text(encoding="utf-8").splitlines():
+        name, pinned, version = line.rstrip(" \\").partition("==")
+        if pinned and ";" not in version and not is_installed(name, version):
+            return False
+    return True
+
+
+def is_installed(name: str, version: str) -> bool:
+    try:
+        return metadata.version(name) == version
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def is_stamped() -> bool:
+    return PYTHON.exists() and STAMP.is_file() and STAMP.read_bytes() == LOCK.read_bytes()
+
+
+def ensure_venv() -> None:
+    if Path(sys.prefix).resolve() != VENV.resolve() and is_stamped():
+        return
+    with one_at_a_time() as kept_open:
+        if Path(sys.prefix).resolve() == VENV.resolve() or not is_stamped():
+            install(kept_open)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[Tuple[int, ...]]:  # noqa: UP006
+    """Two first starts at once: the second waits. The yielded descriptors are for the children of the first, so
+    that a pip which outlives its killed parent still holds the second one off."""
+    if sys.platform == "win32":
+        yield ()
+        return
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    with LOCK.open("r+b") as lock:  # the lock of the packages is the lock of their installation: no file more
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another start is filling .venv: waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield (lock.fileno(),)
+
+
+def install(kept_open: Tuple[int, ...]) -> None:  # noqa: UP006
+    wanted = LOCK.read_bytes()
+    interpreter = getattr(sys, "_base_executable", None) or sys.executable  # .venv itself has no pip
+    pip = [sys.executable if importlib.util.find_spec("pip") else interpreter, "-m", "pip"]
+    if subprocess.call([*pip, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        sys.exit("marquee: this Python has no pip: install it (Debian, Ubuntu: apt-get install python3-pip) and repeat.")
+    say("this Python lacks packages that project/requirements.lock pins: pip installs them into .venv, once.")
+    broken = STAMP.is_file() and (not STAMP.read_bytes() or not PYTHON.exists())
+    make = [interpreter, "-m", "venv", "--without-pip", *(["--clear"] if broken else []), str(VENV)]
+    fill = [*pip, "--python", str(PYTHON), "install", "--disable-pip-version-check", "-r", str(LOCK)]
+    run(make, kept_open)
+    STAMP.write_bytes(b"")
+    run(fill, kept_open)
+    STAMP.write_bytes(wanted)
+
+
+def run(command: "list[str]", kept_open: Tuple[int, ...]) -> None:  # noqa: UP006
+    if subprocess.call(command, pass_fds=kept_open):
+        sys.exit("marquee: .venv could not be made, for the reason above; mend that and repeat the command.")
+
+
+def run_in_venv() -> NoReturn:
+    command = [str(PYTHON), *sys.orig_argv[1:]]
+    if sys.platform == "win32":  # exec would give the prompt back while the command runs
+        sys.exit(subprocess.call(command))
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
+def run_django() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - not there before the bootstrap
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
+
+    try:
+        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])  # Django itself hides what some commands meet
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit("marquee: " + " ".join(str(error).split()))
+
+
+def say(sentence: str) -> None:
+    sys.stderr.write("marquee: " + sentence + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
