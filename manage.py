@@ -8,9 +8,10 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, NoReturn, Tuple  # noqa: UP035 - imported by old Pythons too
+from typing import NoReturn
 
 if sys.version_info < (3, 11):  # noqa: UP036 - whatever `python3` is comes here first
     sys.exit(
@@ -30,7 +31,9 @@ STAMP = VENV / "marquee.lock"  # the lock's bytes after a finished install, empt
 def main() -> None:
     try:
         if not is_ready():
-            ensure_venv()
+            if in_venv() or not is_stamped():
+                with one_at_a_time() as kept_open:
+                    install(kept_open)
             run_in_venv()
         run_django()
     except KeyboardInterrupt:
@@ -39,10 +42,18 @@ def main() -> None:
 
 def is_ready() -> bool:
     """Whether this very interpreter can go on. Django alone tells nothing: another one may be installed here."""
-    if not VENV.is_dir() or Path(sys.prefix).resolve() != VENV.resolve():
+    if not in_venv():
         return has_every_pin()
     # after an upgrade of the system's Python the stamp is still there, but the packages are another version's
     return is_stamped() and importlib.util.find_spec("django") is not None
+
+
+def in_venv() -> bool:
+    return Path(sys.prefix).resolve() == VENV.resolve()
+
+
+def is_stamped() -> bool:
+    return PYTHON.exists() and STAMP.is_file() and STAMP.read_bytes() == LOCK.read_bytes()
 
 
 def has_every_pin() -> bool:
@@ -61,28 +72,16 @@ def is_installed(name: str, version: str) -> bool:
         return False
 
 
-def is_stamped() -> bool:
-    return PYTHON.exists() and STAMP.is_file() and STAMP.read_bytes() == LOCK.read_bytes()
-
-
-def ensure_venv() -> None:
-    if Path(sys.prefix).resolve() != VENV.resolve() and is_stamped():
-        return
-    with one_at_a_time() as kept_open:
-        if Path(sys.prefix).resolve() == VENV.resolve() or not is_stamped():
-            install(kept_open)
-
-
 @contextmanager
-def one_at_a_time() -> Iterator[Tuple[int, ...]]:  # noqa: UP006
-    """Two first starts at once: the second waits. The yielded descriptors are for the children of the first, so
-    that a pip which outlives its killed parent still holds the second one off."""
+def one_at_a_time() -> Iterator[tuple[int, ...]]:
+    """Of two first starts at once the second waits. The descriptors yielded are for the children of the first: a
+    pip that outlives its killed parent still holds the second off."""
     if sys.platform == "win32":
         yield ()
         return
     import fcntl  # noqa: PLC0415 - Windows has none
 
-    with LOCK.open("r+b") as lock:  # the lock of the packages is the lock of their installation: no file more
+    with LOCK.open("r+b") as lock:  # the lock of the packages locks their installation as well: no other file needed
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -91,33 +90,35 @@ def one_at_a_time() -> Iterator[Tuple[int, ...]]:  # noqa: UP006
         yield (lock.fileno(),)
 
 
-def install(kept_open: Tuple[int, ...]) -> None:  # noqa: UP006
+def install(kept_open: tuple[int, ...]) -> None:
+    if is_stamped() and not in_venv():
+        return  # by the start that this one has waited for
     wanted = LOCK.read_bytes()
     interpreter = getattr(sys, "_base_executable", None) or sys.executable  # .venv itself has no pip
     pip = [sys.executable if importlib.util.find_spec("pip") else interpreter, "-m", "pip"]
-    if subprocess.call([*pip, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        sys.exit("marquee: this Python has no pip: install it (Debian, Ubuntu: apt-get install python3-pip) and repeat.")
+    if subprocess.run([*pip, "--version"], capture_output=True).returncode:  # noqa: S603 - this interpreter's own
+        sys.exit("marquee: this Python has no pip: install it (Debian: apt-get install python3-pip) and repeat.")
     say("this Python lacks packages that project/requirements.lock pins: pip installs them into .venv, once.")
-    broken = STAMP.is_file() and (not STAMP.read_bytes() or not PYTHON.exists())
-    make = [interpreter, "-m", "venv", "--without-pip", *(["--clear"] if broken else []), str(VENV)]
-    fill = [*pip, "--python", str(PYTHON), "install", "--disable-pip-version-check", "-r", str(LOCK)]
-    run(make, kept_open)
+    interrupted = STAMP.is_file() and not STAMP.read_bytes()
+    fresh = ["--clear"] if interrupted or not PYTHON.exists() else []
+    run([interpreter, "-m", "venv", "--without-pip", *fresh, str(VENV)], kept_open)
     STAMP.write_bytes(b"")
-    run(fill, kept_open)
+    arguments = ["install", "--disable-pip-version-check", "--requirement", str(LOCK)]
+    run([*pip, "--python", str(PYTHON), *arguments], kept_open)
     STAMP.write_bytes(wanted)
 
 
-def run(command: "list[str]", kept_open: Tuple[int, ...]) -> None:  # noqa: UP006
-    if subprocess.call(command, pass_fds=kept_open):
+def run(command: list[str], kept_open: tuple[int, ...]) -> None:
+    if subprocess.call(command, pass_fds=kept_open):  # noqa: S603 - ours, from install() above
         sys.exit("marquee: .venv could not be made, for the reason above; mend that and repeat the command.")
 
 
 def run_in_venv() -> NoReturn:
     command = [str(PYTHON), *sys.orig_argv[1:]]
-    if sys.platform == "win32":  # exec would give the prompt back while the command runs
-        sys.exit(subprocess.call(command))
+    if sys.platform == "win32":  # exec would give the prompt back while the command still runs
+        sys.exit(subprocess.call(command))  # noqa: S603 - the same command again
     sys.stdout.flush()
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 - no shell is the point
 
 
 def run_django() -> None:
@@ -126,7 +127,7 @@ def run_django() -> None:
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
     try:
-        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])  # Django itself hides what some commands meet
+        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])  # some commands of Django's would hide its errors
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit("marquee: " + " ".join(str(error).split()))

@@ -1,7 +1,7 @@
 """Every refusal of Marquee, on one screen. An exception is named for the refusal; `code` is stable and documented.
 
 Refusal
-├── 400  BadJson · BadIdempotencyKey
+├── 400  BadJson · BadIdempotencyKey · BadRequest
 ├── 401  NotAuthenticated · TokenInvalid · TokenExpired · BadCredentials
 ├── 404  NotFound                 (also for what belongs to another customer)
 ├── 405  MethodNotAllowed · 413 BodyTooLarge · 415 UnsupportedMediaType
@@ -9,7 +9,8 @@ Refusal
 │        UsernameTaken · EmailTaken · IdempotencyInProgress
 ├── 410  HoldExpired
 ├── 422  Invalid · SeatOutOfRange · IdempotencyKeyReused
-└── 429  Throttled · 503 Unavailable   (both, and SeatContended, with retry_after in seconds)
+├── 429  Throttled · 503 Unavailable   (both, and SeatContended, with retry_after in seconds)
+└── 500  Defect                   (ours, never the caller's input)
 """
 
 from typing import Any, ClassVar
@@ -33,6 +34,11 @@ class Refusal(Exception):
 class BadJson(Refusal):
     status, code = 400, "bad_json"
     detail = "The body is not valid JSON in UTF-8. Send one JSON object."
+
+
+class BadRequest(Refusal):
+    status, code = 400, "bad_request"
+    detail = "The request itself is malformed: check its address, its Host and its other headers."
 
 
 class BadIdempotencyKey(Refusal):
@@ -159,3 +165,8 @@ class Unavailable(Refusal):
     status, code = 503, "unavailable"
     detail = "The service cannot answer now. Nothing was changed by halves; try again in some seconds."
     retry_after = 2
+
+
+class Defect(Refusal):
+    status, code = 500, "defect"
+    detail = "Something broke on our side. Tell us the request_id, and we will find it."

@@ -1,1 +1,18 @@
-urlpatterns = []
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from project import pages
+from project.api import api
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/swagger/")),
+    path("api/", api.urls),
+    path("swagger/", pages.swagger),
+    path("redoc/", pages.redoc),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    path("livez", pages.livez),
+    path("readyz", pages.readyz),
+    path("metrics", pages.metrics),
+]

@@ -1,0 +1,50 @@
+"""Who is calling: the bearer token, checked for its signature here and for its login where the database is asked."""
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from cinema import logins, tokens
+from cinema.errors import NotAuthenticated
+from cinema.logins import Caller
+from cinema.models import User
+
+
+class BearerAuth(HttpBearer):
+    """Gives handlers a `Caller`: no query, the call that changes something asks for the live login itself."""
+
+    openapi_bearerFormat = "JWT"  # noqa: N815 # OpenAPI's own spelling
+    openapi_description = "Paste the access token alone, without the word Bearer."
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        claims = tokens.read(_bearer(request), "access")
+        return Caller(claims.user_id, claims.session_id)
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller:
+        raise NotImplementedError  # __call__ does it all; the library's own would log the header in DEBUG
+
+
+class CustomerAuth(BearerAuth):
+    """Gives handlers the `User`, loaded together with the live login."""
+
+    def __call__(self, request: HttpRequest) -> User:  # type: ignore[override]
+        return logins.customer_of(tokens.read(_bearer(request), "access"))
+
+
+CustomerAuth.__name__ = BearerAuth.__name__  # one box in Swagger's Authorize for both
+caller, customer = BearerAuth(), CustomerAuth()
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, token = (request.META.get("HTTP_AUTHORIZATION") or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated
+    return token.strip()
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's address. X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies wrote it."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if settings.NUM_PROXIES and len(forwarded) >= settings.NUM_PROXIES:
+        return forwarded[-settings.NUM_PROXIES].strip() or request.META["REMOTE_ADDR"]
+    return request.META.get("REMOTE_ADDR") or "unknown"

@@ -1,0 +1,114 @@
+"""One builder and one register function turn every known exception into problem+json; a router never builds an error."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from cinema import errors
+from cinema.errors import Refusal
+
+PROBLEM_JSON = "application/problem+json"
+DOCUMENT = "#/components/schemas/Problem"
+log = logging.getLogger(__name__)
+
+
+def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """The refusal as RFC 9457 tells it; the sentence is for a person, the code for a program."""
+    code = refusal.code
+    body = {
+        "type": f"urn:marquee:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "code": code,
+        "request_id": getattr(request, "request_id", ""),
+        **refusal.extra,
+    }
+    response = HttpResponse(orjson.dumps(body), status=refusal.status, content_type=PROBLEM_JSON)
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    if refusal.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    response.refusal_code = code  # type: ignore[attr-defined] # for the metrics
+    return response
+
+
+def register(api: NinjaAPI) -> None:
+    """Every exception that a call may end with, and the refusal it is told as."""
+    told = {
+        Refusal: lambda error: error,
+        Http404: lambda _: errors.NotFound(),
+        AuthenticationError: lambda _: errors.NotAuthenticated(),
+        RequestDataTooBig: lambda _: errors.BodyTooLarge(),
+        HttpError: _of_http_error,
+        ValidationError: _of_validation,
+        OperationalError: _of_outage,
+        InterfaceError: _of_outage,
+        Exception: _of_defect,
+    }
+    for kind, refusal in told.items():
+        api.add_exception_handler(kind, lambda request, error, refusal=refusal: problem(request, refusal(error)))
+
+
+def _of_http_error(error: HttpError) -> Refusal:
+    """Ninja wraps what the parser raises; anything else it raises is about the body too."""
+    return error.__cause__ if isinstance(error.__cause__, Refusal) else errors.BadRequest()
+
+
+def _of_validation(error: ValidationError) -> Refusal:
+    if any(item["loc"][0] == "path" for item in error.errors):
+        return errors.NotFound()
+    return errors.Invalid(errors=[{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors])
+
+
+def _field(loc: Iterable[Any]) -> str:
+    names = [str(name) for name in loc][1:]
+    return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)
+
+
+def _of_outage(error: Exception) -> Refusal:
+    log.error("database unavailable: %s", type(error.__cause__ or error).__name__)
+    return errors.Unavailable()
+
+
+def _of_defect(error: Exception) -> Refusal:
+    log.error("defect in a call", exc_info=error)
+    return errors.Defect()
+
+
+def refuses(*refusals: type[Refusal], body: bool = False, auth: bool = False, **extra: Any) -> dict[str, Any]:
+    """`openapi_extra` that declares these refusals, and those that any call with a body or a token may meet."""
+    kinds = [*refusals, errors.Unavailable, errors.BadRequest]
+    if body:
+        kinds += [errors.BadJson, errors.BodyTooLarge, errors.UnsupportedMediaType, errors.Invalid]
+    if auth:
+        kinds += [errors.NotAuthenticated, errors.TokenInvalid, errors.TokenExpired]
+    by_status: dict[int, list[type[Refusal]]] = {}
+    for kind in sorted(set(kinds), key=lambda kind: (kind.status, kind.code)):
+        by_status.setdefault(kind.status, []).append(kind)
+    return {"responses": {status: _declared(kinds) for status, kinds in by_status.items()}, **extra}
+
+
+def _declared(kinds: list[type[Refusal]]) -> dict[str, Any]:
+    return {
+        "description": " · ".join(f"`{kind.code}`: {kind.detail}" for kind in kinds),
+        "content": {
+            PROBLEM_JSON: {
+                "schema": {"$ref": DOCUMENT},
+                "examples": {kind.code: {"value": _example(kind)} for kind in kinds},
+            }
+        },
+    }
+
+
+def _example(kind: type[Refusal]) -> dict[str, Any]:
+    title = kind.code.replace("_", " ").capitalize()
+    told = {"type": f"urn:marquee:problem:{kind.code}", "title": title, "status": kind.status, "detail": kind.detail}
+    return told | {"code": kind.code, "request_id": "5f1c6a0e8f0b4a07"}

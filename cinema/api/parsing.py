@@ -1,0 +1,41 @@
+"""Reading a body strictly: JSON in UTF-8, nothing twice, nothing that a database or a log would choke on."""
+
+import json
+from typing import Any, NoReturn
+
+from django.http import HttpRequest
+from ninja.parser import Parser
+
+from cinema.errors import BadJson, UnsupportedMediaType
+
+
+class StrictParser(Parser):
+    def parse_body(self, request: HttpRequest) -> Any:
+        """The value of a body that is there. Raises UnsupportedMediaType and BadJson, which Ninja hands on as causes."""
+        charset = (request.content_params or {}).get("charset", "utf-8")
+        if request.content_type not in ("application/json", "") or charset.lower() not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType
+        return strict_json(request.body)
+
+
+def strict_json(raw: bytes) -> Any:
+    """Raises BadJson: not UTF-8, not JSON, a key twice, NaN, a lone surrogate, or nested deeper than anyone needs."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise BadJson from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,278 @@
+"""What goes in, strictly, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db.models import Model, QuerySet
+from ninja import Field, Path, Schema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
+
+from cinema.models import User
+
+Row = TypeVar("Row", bound=Model)
+LARGEST_ID = 2**63 - 1
+LARGEST_SEAT = 2**31 - 1
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain a NUL character")
+    return text
+
+
+def _canonical_username(name: str) -> str:
+    name = User.normalize_username(name)
+    try:
+        for validate in User._meta.get_field("username").validators:
+            validate(name)
+    except ValidationError as error:
+        raise ValueError(" ".join(error.messages)) from None
+    return name
+
+
+def _canonical_email(email: str) -> str:
+    email = User.objects.normalize_email(email)
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise ValueError("must be an e-mail address like name@example.com") from None
+    if len(email) > 254:
+        raise ValueError("must have at most 254 characters")
+    return email
+
+
+def _digits(value: Any) -> Any:
+    """In a query, pydantic would take 1.0, 1_0 or digits of other scripts for a whole number."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 20):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _iso_day(value: Any) -> Any:
+    """In a query, pydantic would take a number for a date."""
+    if isinstance(value, str) and not (len(value) == 10 and value[4] == value[7] == "-" and value.isascii()):
+        raise ValueError("must be a day like 2026-12-24")
+    return value
+
+
+def _decided(value: Any) -> Any:
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value
+
+
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+Text = Annotated[str, AfterValidator(_no_nul)]
+Name = Annotated[Text, StringConstraints(max_length=150)]
+Password = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
+Username = Annotated[Text, StringConstraints(min_length=1, max_length=150), AfterValidator(_canonical_username)]
+Email = Annotated[Text, StringConstraints(min_length=3, max_length=254), AfterValidator(_canonical_email)]
+Token = Annotated[Text, StringConstraints(min_length=1, max_length=2048)]
+SeatNumber = Annotated[int, Field(ge=1, le=LARGEST_SEAT)]
+Day = Annotated[date, BeforeValidator(_iso_day)]
+Flag = Annotated[bool, BeforeValidator(_decided)]
+StatusName = Literal["pending", "booked", "cancelled", "expired"]
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Nothing(Input):
+    """No body, or {}."""
+
+
+class SignUp(Input):
+    username: Username
+    email: Email
+    password: Password
+    password_confirm: Password
+    first_name: Name = ""
+    last_name: Name = ""
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "username": "testuser",
+                "email": "test@example.com",
+                "password": "testpass123",
+                "password_confirm": "testpass123",
+                "first_name": "Test",
+                "last_name": "User",
+            }
+        }
+    )
+
+    @model_validator(mode="after")
+    def same(self) -> SignUp:
+        if self.password != self.password_confirm:
+            raise ValueError("password_confirm must repeat the password")
+        return self
+
+
+class LogIn(Input):
+    username: Annotated[Text, StringConstraints(max_length=150)]
+    password: Annotated[Text, StringConstraints(max_length=128)]
+    model_config = ConfigDict(json_schema_extra={"example": {"username": "testuser", "password": "testpass123"}})
+
+
+class Refresh(Input):
+    refresh: Token
+
+
+class ResetRequest(Input):
+    email: Email
+    model_config = ConfigDict(json_schema_extra={"example": {"email": "test@example.com"}})
+
+
+class ResetConfirm(Input):
+    token: Token
+    new_password: Password
+
+
+class Profile(Input):
+    email: Email = ""
+    first_name: Name = ""
+    last_name: Name = ""
+    model_config = ConfigDict(json_schema_extra={"example": {"first_name": "Tess"}})
+
+
+class NewPassword(Input):
+    old_password: Annotated[Text, StringConstraints(max_length=128)]
+    new_password: Password
+
+
+def _one_or_several(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+    schema["oneOf"] = [{"required": ["seat_number"]}, {"required": ["seat_numbers"]}]
+    schema["example"] = {"seat_number": 5}
+
+
+class Seats(Input):
+    """One seat as `seat_number`, or several, all or none, as `seat_numbers`."""
+
+    seat_number: SeatNumber = None  # type: ignore[assignment] # left out, never null
+    seat_numbers: Annotated[
+        list[SeatNumber],
+        Field(min_length=1, max_length=settings.MAX_SEATS_PER_BOOKING, json_schema_extra={"uniqueItems": True}),
+    ] = None  # type: ignore[assignment]
+    model_config = ConfigDict(json_schema_extra=_one_or_several)
+
+    @model_validator(mode="after")
+    def one_way(self) -> Seats:
+        if (self.seat_number is None) == (self.seat_numbers is None):
+            raise ValueError("send either seat_number or seat_numbers")
+        if self.seat_numbers and len(set(self.seat_numbers)) < len(self.seat_numbers):
+            raise ValueError("seat_numbers must not name a seat twice")
+        return self
+
+    @property
+    def wanted(self) -> list[int]:
+        return self.seat_numbers or [self.seat_number]
+
+
+class Page(Schema):
+    limit: Annotated[int, BeforeValidator(_digits)] = Field(50, ge=1, le=100)
+    offset: Annotated[int, BeforeValidator(_digits)] = Field(0, ge=0, le=1_000_000)
+
+    def of(self, rows: QuerySet[Row], tell: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
+        """One page of `rows`. They are counted only where the page does not show how many there are."""
+        items = [tell(row) for row in rows[self.offset : self.offset + self.limit]]
+        whole = len(items) < self.limit and (items or not self.offset)
+        return {"items": items, "count": self.offset + len(items) if whole else rows.count()}
+
+
+class TokensOut(Schema):
+    access: str
+    refresh: str
+
+
+class UserOut(Schema):
+    id: int
+    username: str
+    email: str
+    first_name: str
+    last_name: str
+
+
+class MovieOut(Schema):
+    id: int
+    title: str
+    duration_minutes: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ShowInBooking(Schema):
+    id: int
+    movie_id: int
+    movie_title: str
+    screen_name: str
+    date_time: datetime = Field(description="When it starts, with offset.")
+    ends_at: datetime
+    total_seats: int
+    cancelled: bool
+
+
+class ShowOut(ShowInBooking):
+    available_seats: int
+
+
+class SeatMapOut(Schema):
+    show_id: int
+    total_seats: int
+    available_seats: int
+    taken: list[int] = Field(description="Seat numbers that are booked or held, sorted.")
+
+
+class BookingOut(Schema):
+    id: int
+    reference: str
+    show: ShowInBooking
+    seat_number: int = Field(description="The first of seat_numbers.")
+    seat_numbers: list[int]
+    status: StatusName
+    expires_at: datetime | None
+    expires_in_seconds: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class MoviePage(Schema):
+    items: list[MovieOut]
+    count: int
+
+
+class ShowPage(Schema):
+    items: list[ShowOut]
+    count: int
+
+
+class BookingPage(Schema):
+    items: list[BookingOut]
+    count: int
+
+
+class FieldProblem(Schema):
+    field: str
+    message: str
+
+
+class Problem(Schema):
+    """A refusal (RFC 9457): `detail` is for people, `code` is stable and for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] = Field([], description="With code invalid: what is wrong, field by field.")
+    seats: list[int] = Field([], description="With seat_taken, seat_contended, seat_out_of_range: which.")
+    booking_id: int | None = Field(None, description="With hold_limit, and seat_taken by one's own hold: that hold.")

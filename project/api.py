@@ -1,0 +1,46 @@
+"""The one NinjaAPI: where the rooms of the API are mounted."""
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+from ninja.renderers import BaseRenderer
+
+from cinema.api import accounts, bookings, errors, movies
+from cinema.api.parsing import StrictParser
+from cinema.api.schemas import Problem
+
+DESCRIPTION = """Cinema seats over a REST API: a seat is never sold twice.
+
+Sign up, log in, press Authorize and paste the `access` token. Every refusal is `application/problem+json` with a
+sentence for people (`detail`) and a stable `code` for programs."""
+
+
+class Renderer(BaseRenderer):
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return orjson.dumps(data)
+
+
+class MarqueeAPI(NinjaAPI):
+    def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**how)
+        document["components"]["schemas"]["Problem"] = Problem.json_schema()
+        document["components"]["schemas"].update(document["components"]["schemas"]["Problem"].pop("$defs", {}))
+        return document
+
+
+api = MarqueeAPI(
+    title="Marquee",
+    version="1.0.0",
+    description=DESCRIPTION,
+    docs_url=None,  # the pages have addresses of their own
+    parser=StrictParser(),
+    renderer=Renderer(),
+)
+errors.register(api)
+for room in (accounts, movies, bookings):
+    api.add_router("", room.router)

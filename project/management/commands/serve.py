@@ -1,0 +1,55 @@
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from project.preflight import address_of
+
+
+class Command(BaseCommand):
+    """The one place of the serving setup: `up`, docker-compose and the benchmark all run this."""
+
+    help = "Serves the API on HOST and PORT in the foreground, one process per core."
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        os.execve(sys.executable, granian(), environment())  # noqa: S606 - no shell is the point
+
+
+def granian() -> list[str]:
+    options = {
+        "interface": "wsgi",
+        "workers": str(cores()),
+        "blocking-threads": "2",
+        "host": address_of(settings.HOST, settings.PORT)[1],
+        "port": str(settings.PORT),
+        "backlog": "2048",
+        "backpressure": "512",  # per worker, and an idle keep-alive connection counts: 1024 open files are usual
+        "http1-header-read-timeout": "10000",  # a client that never finishes its headers gives its place back
+        "workers-kill-timeout": "8",  # below the grace that `up` gives
+    }
+    flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
+    pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return [sys.executable, "-m", "granian", *pairs, *flags, "project.wsgi:application"]
+
+
+def cores() -> int:
+    """The cores that this process may use, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(emptied(settings.VAR / "metrics"))}
+
+
+def emptied(folder: Path) -> Path:
+    """A folder per port in there, so that a server empties its own counters at its start and never another's."""
+    own = folder.resolve() / str(settings.PORT)
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    return own

@@ -1,0 +1,69 @@
+"""Around every request: its id, its log line, its metrics, and problem+json for what Django itself refuses."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
+
+from cinema import errors
+from cinema.api.errors import PROBLEM_JSON, problem
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUESTS = Counter("marquee_requests", "Requests answered", ["method", "route", "status", "code"])
+SECONDS = Histogram(
+    "marquee_request_seconds", "Seconds to the answer", ["route"], buckets=(0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 3)
+)
+METHODS = {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"}
+DJANGO_REFUSES = {400: errors.BadRequest, 404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.BodyTooLarge}
+log = logging.getLogger("marquee.request")
+
+
+class RequestMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started = time.perf_counter()
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        request.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        if response.status_code >= 400 and request.path.startswith("/api/"):
+            response = _as_problem(request, response)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        _count(request, response, time.perf_counter() - started)
+        return response
+
+
+def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """What never reached a handler (unknown path, wrong method, bad Host) answers like everything else."""
+    if response.headers.get("Content-Type") == PROBLEM_JSON:
+        return response
+    told = problem(request, DJANGO_REFUSES.get(response.status_code, errors.Defect)())
+    if "Allow" in response:
+        told["Allow"] = response["Allow"]
+    return told
+
+
+def _count(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    match = request.resolver_match
+    route = match.route if match else "none"
+    method = request.method if request.method in METHODS else "other"
+    status = response.status_code
+    REQUESTS.labels(method, route, status, getattr(response, "refusal_code", "")).inc()
+    SECONDS.labels(route).observe(seconds)
+    log.info("%s %s %s %.1f ms %s", method, route, status, seconds * 1000, request.request_id)  # type: ignore[attr-defined]
+
+
+def exposition() -> bytes:
+    """Of all processes together where PROMETHEUS_MULTIPROC_DIR is set, as `serve` does."""
+    if values.ValueClass is values.MutexValue:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry)
