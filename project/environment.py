@@ -107,6 +107,7 @@ def database(url: str) -> dict[str, Any]:
     if engine == "sqlite3":
         # IMMEDIATE: of 200 concurrent writes in the default mode 167 failed at once, with IMMEDIATE none.
         options |= {"transaction_mode": "IMMEDIATE", "timeout": 3, "init_command": "PRAGMA journal_mode=WAL;"}
+        parsed["TEST"] = {"NAME": f"{parsed['NAME']}.test"}  # a file: in memory there is nothing to race for
     elif engine == "postgresql":
         # Time-outs, so that a frozen client cannot keep seats: its locks end with its transaction.
         options |= {

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+from django_redis import get_redis_connection
+
+from cinema import breaker, tokens
+from cinema.logins import Caller
+from cinema.models import AuthSession, User
+from tests.factories import a_caller
+
+
+@pytest.fixture(autouse=True)
+def fresh_redis_and_no_throttles(settings):
+    """Every test starts with an empty Redis, a closed breaker, and no throttle but the one it sets."""
+    get_redis_connection("default").flushdb()
+    caches["local"].clear()
+    breaker.redis.__init__()
+    settings.THROTTLES = dict.fromkeys(settings.THROTTLES)
+
+
+class Api:
+    """A REST client: JSON in and out, with the token of a customer or without."""
+
+    def __init__(self, caller: Caller | None = None):
+        self.caller, self.client = caller, Client(raise_request_exception=False)
+        self.token = None
+        if caller:
+            jti = AuthSession.objects.get(pk=caller.session_id).refresh_jti
+            self.token = tokens.sign(caller.user_id, caller.session_id, jti)["access"]
+
+    def __call__(self, method: str, path: str, body=None, *, raw: bytes | None = None, **headers):
+        """Headers as keywords: `Idempotency_Key="k"`. `raw` sends bytes as they are."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        kind = headers.pop("Content-Type", "application/json" if data else "")
+        return self.client.generic(method, path, data, content_type=kind, headers=headers)
+
+    def get(self, path: str, **headers):
+        return self("GET", path, **headers)
+
+    def post(self, path: str, body=None, **headers):
+        return self("POST", path, body, **headers)
+
+    @property
+    def user(self) -> User:
+        return User.objects.get(pk=self.caller.user_id)
+
+
+@pytest.fixture
+def anonymous():
+    return Api()
+
+
+@pytest.fixture
+def api(transactional_db):
+    """A logged-in customer's client."""
+    return Api(a_caller())
+
+
+@pytest.fixture
+def other(transactional_db):
+    """Another logged-in customer's client."""
+    return Api(a_caller())
+
+
+def refusal(response) -> tuple[int, str]:
+    """Status and code of a problem+json answer, whose form is checked on the way."""
+    assert response.headers["Content-Type"] == "application/problem+json", response.content
+    body = response.json()
+    assert body["status"] == response.status_code
+    assert body["detail"].endswith((".", "?"))
+    assert body["request_id"] == response.headers["X-Request-ID"]
+    return response.status_code, body["code"]
