@@ -1,0 +1,56 @@
+"""Races of logins: what promise 9 says of twins, on every database."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from cinema import logins, tokens
+from cinema.models import AuthSession, User
+from tests.factories import a_customer
+from tests.racing import kinds, race
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_refreshing_has_one_winner():
+    user = a_customer()
+    login = AuthSession.objects.create(user=user, refresh_jti="first", expires_at=user.date_joined + timedelta(days=7))
+    token = tokens.sign(user.pk, login.pk, "first")["refresh"]
+
+    results = race(*[lambda: logins.refresh(token)] * 12)
+
+    assert kinds(results) in ({"TokenInvalid": 11, "dict": 1}, {"TokenInvalid": 12})
+    login.refresh_from_db()
+    assert login.revoked_at  # a spent token came again
+
+
+def test_a_login_cannot_slip_in_behind_a_password_change(monkeypatch):
+    user = a_customer()
+    checked, changed = threading.Event(), threading.Event()
+    authenticate = logins.authenticate
+
+    def slow(**credentials):
+        found = authenticate(**credentials)
+        checked.set()
+        changed.wait(10)
+        return found
+
+    def change():
+        checked.wait(10)
+        logins.change_password(User.objects.get(pk=user.pk), "a long enough passphrase", "quite another passphrase")
+        changed.set()
+
+    monkeypatch.setattr(logins, "authenticate", slow)
+    results = race(lambda: logins.log_in(user.username, "a long enough passphrase"), change)
+
+    assert kinds(results) == {"BadCredentials": 1, "NoneType": 1}
+    assert not AuthSession.objects.live().exists()
+
+
+def test_two_sign_ups_with_one_name_make_one_account():
+    results = race(
+        *[lambda n=n: logins.sign_up("same", f"mail{n}@example.com", "a long enough passphrase") for n in range(6)]
+    )
+
+    assert kinds(results) == {"User": 1, "UsernameTaken": 5}
