@@ -1,6 +1,6 @@
 """What the API tells of a row: the contract's fields as plain values, the same for every way that leads to them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 from cinema.models import Booking, Movie, Show
 
 Answer = dict[str, Any]
+PENDING = Booking.Status.PENDING.value
 
 
 def movie(row: Movie) -> Answer:
@@ -23,22 +24,68 @@ def movie(row: Movie) -> Answer:
     }
 
 
+def show_of(
+    pk: int,
+    movie_id: int,
+    movie_title: str,
+    duration_minutes: int,
+    screen_name: str,
+    date_time: datetime,
+    total_seats: int,
+    cancelled_at: datetime | None,
+) -> Answer:
+    starts = localtime(date_time)
+    return {
+        "id": pk,
+        "movie_id": movie_id,
+        "movie_title": movie_title,
+        "screen_name": screen_name,
+        "date_time": starts,
+        "ends_at": localtime(date_time + timedelta(minutes=duration_minutes)),
+        "total_seats": total_seats,
+        "cancelled": cancelled_at is not None,
+    }
+
+
 def show(row: Show) -> Answer:
     """Wants the row with movie and screen."""
-    return {
-        "id": row.pk,
-        "movie_id": row.movie_id,
-        "movie_title": row.movie_title,
-        "screen_name": row.screen_name,
-        "date_time": localtime(row.date_time),
-        "ends_at": localtime(row.ends_at),
-        "total_seats": row.total_seats,
-        "cancelled": row.cancelled_at is not None,
-    }
+    film = row.movie
+    return show_of(
+        row.pk, film.pk, film.title, film.duration_minutes, row.screen.name, row.date_time, row.total_seats, row.cancelled_at
+    )
 
 
 def show_with_seats(row: Show, available_seats: int) -> Answer:
     return show(row) | {"available_seats": available_seats}
+
+
+def booking_of(
+    pk: int,
+    reference: str,
+    show: Answer,
+    seat_numbers: list[int],
+    status: str,
+    expires_at: datetime | None,
+    created_at: datetime,
+    updated_at: datetime,
+    now: datetime,
+) -> Answer:
+    """`now` is the database's clock: a stale hold reads as expired, swept or not."""
+    if status == PENDING and expires_at and expires_at <= now:
+        status = Booking.Status.EXPIRED.value
+    left = ceil((expires_at - now).total_seconds()) if status == PENDING and expires_at else None
+    return {
+        "id": pk,
+        "reference": reference,
+        "show": show,
+        "seat_number": seat_numbers[0],
+        "seat_numbers": seat_numbers,
+        "status": status,
+        "expires_at": localtime(expires_at) if expires_at and status != Booking.Status.CANCELLED else None,
+        "expires_in_seconds": left,
+        "created_at": localtime(created_at),
+        "updated_at": localtime(updated_at),
+    }
 
 
 def booking_rows() -> QuerySet[Booking]:
@@ -48,20 +95,16 @@ def booking_rows() -> QuerySet[Booking]:
 
 
 def booking(row: Booking) -> Answer:
-    """Wants a row of `booking_rows`. A stale hold reads as expired, swept or not."""
+    """Wants a row of `booking_rows`."""
     now: datetime = row.now  # type: ignore[attr-defined] # annotated
-    seat_numbers = row.seat_numbers
-    stale = row.status == Booking.Status.PENDING and row.expires_at is not None and row.expires_at <= now
-    pending = row.status == Booking.Status.PENDING and not stale
-    return {
-        "id": row.pk,
-        "reference": row.reference,
-        "show": show(row.show),
-        "seat_number": seat_numbers[0],
-        "seat_numbers": seat_numbers,
-        "status": "expired" if stale else str(row.status),
-        "expires_at": localtime(row.expires_at) if row.expires_at and row.status != Booking.Status.CANCELLED else None,
-        "expires_in_seconds": ceil((row.expires_at - now).total_seconds()) if pending and row.expires_at else None,
-        "created_at": localtime(row.created_at),
-        "updated_at": localtime(row.updated_at),
-    }
+    return booking_of(
+        row.pk,
+        row.reference,
+        show(row.show),
+        row.seat_numbers,
+        str(row.status),
+        row.expires_at,
+        row.created_at,
+        row.updated_at,
+        now,
+    )

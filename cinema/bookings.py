@@ -17,7 +17,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from cinema import answers, idempotency, logins, seat_locks
+from cinema import answers, idempotency, logins, one_statement, seat_locks
 from cinema.database_errors import is_deadlock, is_lock_timeout
 from cinema.errors import (
     BookingClosed,
@@ -60,9 +60,7 @@ def hold(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | N
     The same seats again give the same hold, its expiry unchanged. Raises HoldLimit for other seats, and whatever
     `book` raises.
     """
-    seats = sorted(seat_numbers)
-    with seat_locks.locked(show_id, seats, caller.user_id):
-        return _settle(caller, key, lambda: _take(caller, show_id, seats, PENDING))
+    return _sell(caller, show_id, sorted(seat_numbers), PENDING, key)
 
 
 def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
@@ -71,9 +69,7 @@ def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | N
     Raises NotFound, ShowCancelled, ShowStarted, SeatOutOfRange, SeatTaken (also for seats of one's own hold, naming
     the booking to confirm), SeatContended, TokenInvalid, IdempotencyKeyReused, IdempotencyInProgress.
     """
-    seats = sorted(seat_numbers)
-    with seat_locks.locked(show_id, seats, caller.user_id):
-        return _settle(caller, key, lambda: _take(caller, show_id, seats, BOOKED))
+    return _sell(caller, show_id, sorted(seat_numbers), BOOKED, key)
 
 
 def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
@@ -85,7 +81,10 @@ def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
 
 
 def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
-    """Give the seats back; of a cancelled one it is the same answer again. Raises NotFound, HoldExpired, ShowStarted."""
+    """Give the seats back; of a cancelled one it is the same answer again.
+
+    Raises NotFound, HoldExpired, ShowStarted.
+    """
     return _settle(caller, key, lambda: _cancel(caller, booking_id))
 
 
@@ -94,6 +93,27 @@ def expire_stale(limit: int = 1000) -> int:
     with transaction.atomic(durable=True):
         rows = Booking.objects.stale().select_for_update(skip_locked=True).order_by("pk")
         return _expire(rows[:limit])
+
+
+def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None) -> Outcome:
+    with seat_locks.locked(show_id, seats, caller.user_id):
+        if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
+            return Outcome(told, created=True)
+        return _settle(caller, key, lambda: _take(caller, show_id, seats, status))
+
+
+def _in_one_statement(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> answers.Answer | None:
+    """None where it takes the steps one by one: on another database, for staff, or after a race."""
+    if connection.vendor != "postgresql" or caller.session_id is None:
+        return None
+    try:
+        return one_statement.take(caller, show_id, seats, status)
+    except OperationalError as error:
+        if is_lock_timeout(error):
+            raise SeatContended from None
+        if is_deadlock(error):
+            return None
+        raise
 
 
 def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
@@ -128,9 +148,9 @@ def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Ou
 
 
 def _take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> Outcome:
-    show = _open_show(show_id, caller)
+    show = _open_show(show_id)
     if outside := [seat for seat in seats if not 1 <= seat <= show.total_seats]:
-        raise SeatOutOfRange(f"This show has the seats 1 to {show.total_seats}.", seats=outside)
+        raise SeatOutOfRange.of(outside, show.total_seats)
     own = Booking.objects.live().filter(show=show, user=caller.user_id, holding=True).first()
     if own and status is PENDING:
         if own.seat_numbers == seats:
@@ -145,7 +165,7 @@ def _take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
     return Outcome(_insert(caller, show, seats, status), created=True)
 
 
-def _open_show(show_id: int, caller: Caller) -> Show:
+def _open_show(show_id: int) -> Show:
     """The show, kept from being edited until this transaction ends, if it is still on sale. `now` is its clock."""
     show = _locked_show(show_id)
     if show.cancelled_at:
@@ -174,8 +194,9 @@ def _refuse_taken(show: Show, seats: list[int], own: Booking | None) -> None:
         return
     numbers = [seat for seat, _ in losing]
     if own and own.pk in {booking for _, booking in losing}:
-        raise SeatTaken(f"You hold a seat of these yourself: confirm booking {own.pk}.", seats=numbers, booking_id=own.pk)
-    raise SeatTaken(f"Taken: {', '.join(map(str, numbers))}. Choose other seats.", seats=numbers)
+        told = f"You hold a seat of these yourself: confirm booking {own.pk}."
+        raise SeatTaken(told, seats=numbers, booking_id=own.pk)
+    raise SeatTaken.of(numbers)
 
 
 def _insert(caller: Caller, show: Show, seats: list[int], status: Booking.Status) -> answers.Answer:
@@ -199,7 +220,7 @@ def _confirm(caller: Caller, booking_id: int) -> Outcome:
     if booking.status == CANCELLED:
         raise BookingClosed
     _refuse_expired(booking)
-    _open_show(booking.show_id, caller)
+    _open_show(booking.show_id)
     hold = Booking.objects.filter(pk=booking_id, status=PENDING, expires_at__gt=Now())
     if not hold.update(status=BOOKED, holding=None, expires_at=None, updated_at=Now()):
         raise _Raced  # cancelled or run out since it was read
@@ -233,7 +254,7 @@ def _owned(caller: Caller, booking_id: int) -> Booking:
 
 
 def _refuse_expired(booking: Booking) -> None:
-    stale = booking.status == PENDING and booking.expires_at <= booking.now  # type: ignore[attr-defined,operator]
+    stale = booking.status == PENDING and booking.expires_at <= booking.now  # type: ignore[attr-defined] # annotated
     if stale or booking.status == EXPIRED:
         raise HoldExpired
 

@@ -13,7 +13,7 @@ Refusal
 └── 500  Defect                   (ours, never the caller's input)
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Refusal(Exception):
@@ -90,6 +90,10 @@ class SeatTaken(Refusal):
     status, code = 409, "seat_taken"
     detail = "A seat you asked for is taken. Choose another."
 
+    @classmethod
+    def of(cls, seats: list[int]) -> Self:
+        return cls(f"Taken: {', '.join(map(str, seats))}. Choose other seats.", seats=seats)
+
 
 class SeatContended(Refusal):
     status, code = 409, "seat_contended"
@@ -148,6 +152,10 @@ class Invalid(Refusal):
 class SeatOutOfRange(Refusal):
     status, code = 422, "seat_out_of_range"
     detail = "The show has no such seat."
+
+    @classmethod
+    def of(cls, seats: list[int], total_seats: int) -> Self:
+        return cls(f"This show has the seats 1 to {total_seats}.", seats=seats)
 
 
 class IdempotencyKeyReused(Refusal):

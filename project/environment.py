@@ -14,7 +14,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 SECRET_LENGTH = 32  # characters: 256 bits for HS256, RFC 7518 section 3.2
-RATE = re.compile(r"(\d{1,6})/(sec|min|hour|day)")
+RATE = re.compile(r"(\d{1,9})/(sec|min|hour|day)")
 PERIOD_SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86400}
 
 
@@ -49,7 +49,8 @@ def rate(name: str, default: str) -> tuple[int, int] | None:
         return None
     found = RATE.fullmatch(value)
     if not found or int(found[1]) < 1:
-        raise ImproperlyConfigured(f"{name} is {value!r}: it must look like 10/min (sec, min, hour or day), or be empty.")
+        wanted = "it must look like 10/min (sec, min, hour or day), or be empty"
+        raise ImproperlyConfigured(f"{name} is {value!r}: {wanted}.")
     return int(found[1]), PERIOD_SECONDS[found[2]]
 
 
@@ -67,7 +68,8 @@ def secret(name: str, kept_in: Path | None) -> str:
         return _made_once(kept_in)
     if len(value) < SECRET_LENGTH:
         state = "too short" if value else "not set"
-        raise ImproperlyConfigured(f"{name} is {state}: with DEBUG off it must have {SECRET_LENGTH} characters or more.")
+        wanted = f"with DEBUG off it must have {SECRET_LENGTH} characters or more"
+        raise ImproperlyConfigured(f"{name} is {state}: {wanted}.")
     return value
 
 
@@ -77,7 +79,8 @@ def signing_keys(name: str, secret_key: str, kept_in: Path | None) -> list[str]:
     if not keys and kept_in is not None:
         return [_made_once(kept_in)]
     if any(len(key) < SECRET_LENGTH for key in keys):
-        raise ImproperlyConfigured(f"{name} has a key that is too short: each must have {SECRET_LENGTH} characters or more.")
+        wanted = f"each must have {SECRET_LENGTH} characters or more"
+        raise ImproperlyConfigured(f"{name} has a key that is too short: {wanted}.")
     return keys or [hmac.new(secret_key.encode(), b"marquee.jwt", hashlib.sha256).hexdigest()]
 
 
@@ -130,10 +133,10 @@ def database(url: str) -> dict[str, Any]:
     return parsed
 
 
-def email(url: str, folder: Path) -> dict[str, Any]:
-    """Django's EMAIL_* settings; without a URL every mail becomes one `.eml` file in `folder`."""
+def email(url: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings; without a URL every mail becomes one `.eml` file."""
     if not url:
-        return {"EMAIL_BACKEND": "cinema.eml_files.EmailBackend", "EMAIL_FILE_PATH": folder}
+        return {"EMAIL_BACKEND": "cinema.eml_files.EmailBackend"}
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise ImproperlyConfigured("EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465.")

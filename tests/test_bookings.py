@@ -22,7 +22,7 @@ from cinema.logins import Caller
 from cinema.models import AuthSession, Booking, BookingEvent, BookingSeat, Show, User
 from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale, move_start
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("each_way")]
 
 
 def taken(show: Show) -> list[int]:
