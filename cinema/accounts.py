@@ -37,6 +37,7 @@ class User(AbstractUser):
     )
 
     objects: ClassVar[Customers] = Customers()
+    _password: str | None  # Django's: the raw one, from set_password until it is saved
 
     @classmethod
     def normalize_username(cls, username: Any) -> Any:
@@ -51,7 +52,8 @@ class User(AbstractUser):
         """A new password or a deactivation ends every login, also when staff do it in the admin."""
         self.clean()
         with transaction.atomic():
-            ends_logins = self.pk and (self._password is not None or not self.is_active)
+            changed = self._password is not None or not self.has_usable_password()
+            ends_logins = self.pk and (changed or not self.is_active)
             super().save(*args, **kwargs)
             if ends_logins:
                 self.logins.filter(revoked_at=None).update(revoked_at=Now())

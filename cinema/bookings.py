@@ -17,7 +17,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from cinema import answers, idempotency, logins, one_statement, seat_locks
+from cinema import answers, idempotency, logins, one_statement, seat_locks, throttles
 from cinema.database_errors import is_deadlock, is_lock_timeout
 from cinema.errors import (
     BookingClosed,
@@ -67,7 +67,7 @@ def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | N
     """Book these seats in one step, all or none.
 
     Raises NotFound, ShowCancelled, ShowStarted, SeatOutOfRange, SeatTaken (also for seats of one's own hold, naming
-    the booking to confirm), SeatContended, TokenInvalid, IdempotencyKeyReused, IdempotencyInProgress.
+    the booking to confirm), SeatContended, Throttled, TokenInvalid, IdempotencyKeyReused, IdempotencyInProgress.
     """
     return _sell(caller, show_id, sorted(seat_numbers), BOOKED, key)
 
@@ -96,7 +96,8 @@ def expire_stale(limit: int = 1000) -> int:
 
 
 def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None) -> Outcome:
-    with seat_locks.locked(show_id, seats, caller.user_id):
+    throttle = None if caller.staff else throttles.throttle("booking", caller.user_id)
+    with seat_locks.locked(show_id, seats, caller.user_id, throttle):
         if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
             return Outcome(told, created=True)
         return _settle(caller, key, lambda: _take(caller, show_id, seats, status))

@@ -1,4 +1,4 @@
-"""One breaker for everything that asks Redis in a request: locks and throttles.
+"""Asking Redis in a request: over this thread's own connection, behind one breaker for locks and throttles.
 
 Redis may only say "no, not now". When it is down, silent or confused, three failures open the breaker and nobody asks
 for five seconds; then one call per process probes. Every question has an answer for the time without Redis.
@@ -7,14 +7,16 @@ for five seconds; then one call per process probes. Every question has an answer
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
 FAILURES = 3
 OPEN_SECONDS = 5.0
 Answer = TypeVar("Answer")
+_thread = threading.local()
 
 
 class Breaker:
@@ -53,3 +55,23 @@ class Breaker:
 
 
 redis = Breaker()
+
+
+def call(*command: str | int) -> Any:
+    """One round trip. Raises RedisError, a time-out too, and then the next call connects anew."""
+    connection = _connection()
+    connection.send_command(*command)
+    return connection.read_response()
+
+
+def tell(*command: str | int) -> None:
+    """Send a command that nobody waits for. Raises RedisError if it cannot even be sent."""
+    connection = _connection()
+    connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), command]))
+
+
+def _connection() -> Any:
+    """The pool's bookkeeping would cost a booking more than its commands do."""
+    if not hasattr(_thread, "connection"):
+        _thread.connection = get_redis_connection("default").connection_pool.make_connection()
+    return _thread.connection

@@ -26,7 +26,11 @@ REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are read as an
 
 
 def new_reference() -> str:
-    return "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(10))
+    number, letters = secrets.randbits(64), []
+    for _ in range(10):
+        number, letter = divmod(number, len(REFERENCE_LETTERS))
+        letters.append(REFERENCE_LETTERS[letter])
+    return "".join(letters)
 
 
 class BookingQuerySet(models.QuerySet["Booking"]):
@@ -55,7 +59,7 @@ class Booking(models.Model):
     user = models.ForeignKey(User, models.PROTECT, related_name="bookings", db_index=False)
     show = models.ForeignKey(Show, models.PROTECT, related_name="bookings", db_index=False)
     status = models.CharField(max_length=9, choices=Status)
-    holding = models.BooleanField(null=True, editable=False)  # True while pending, else NULL: one hold a customer and show
+    holding = models.BooleanField(null=True, editable=False)  # NULL unless pending: one hold a customer and show
     reference = models.CharField(max_length=10, unique=True, default=new_reference, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -73,7 +77,7 @@ class Booking(models.Model):
             models.UniqueConstraint(name="booking_one_hold", fields=["show", "user", "holding"]),
             models.CheckConstraint(
                 name="booking_status",
-                condition=Q(status="pending", holding=True, expires_at__isnull=False)
+                condition=Q(status="pending", holding__isnull=False, holding=True, expires_at__isnull=False)
                 | Q(status="booked", holding=None, expires_at=None)
                 | Q(status="cancelled", holding=None)
                 | Q(status="expired", holding=None, expires_at__isnull=False),

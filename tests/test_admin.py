@@ -278,7 +278,18 @@ def test_the_list_of_shows_counts_sold_held_and_free():
     html = response.content.decode()
     numbers = {"total_seats": 20, "sold": 3, "held": 2, "free": 15}
     assert "".join(f'<td class="field-{name}">{number}</td>' for name, number in numbers.items()) in html
-    assert f"{localtime(show.date_time):%a %Y-%m-%d %H:%M}" in html
+    assert f"{localtime(show.date_time):%a %d %b %Y %H:%M}".replace(" ", "\N{NO-BREAK SPACE}") in html
+
+
+@pytest.mark.django_db
+def test_the_list_of_shows_says_which_are_cancelled():
+    for cancelled_at in (None, timezone.now()):
+        a_show(cancelled_at=cancelled_at)
+
+    html = staff(BOX_OFFICE).get(page("show_changelist")).content.decode()
+
+    assert html.count('<td class="field-cancelled">cancelled</td>') == 1
+    assert html.count('<td class="field-cancelled">-</td>') == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,13 +1,22 @@
 """Signing up, logging in and out, and one's own account."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from ninja import Router, Status
 
-from cinema import logins
-from cinema.api import throttles
-from cinema.api.auth import address_of, customer
+from cinema import logins, throttles
+from cinema.api.auth import CustomerRequest, address_of, customer
 from cinema.api.errors import refuses
-from cinema.api.schemas import LogIn, NewPassword, Profile, Refresh, ResetConfirm, ResetRequest, SignUp, TokensOut, UserOut
+from cinema.api.schemas import (
+    LogIn,
+    NewPassword,
+    Profile,
+    Refresh,
+    ResetConfirm,
+    ResetRequest,
+    SignUp,
+    TokensOut,
+    UserOut,
+)
 from cinema.errors import BadCredentials, EmailTaken, Throttled, TokenExpired, TokenInvalid, UsernameTaken
 from cinema.models import User
 
@@ -87,7 +96,7 @@ def confirm_reset(request: HttpRequest, body: ResetConfirm) -> Status[None]:
 
 
 @router.get("/me/", auth=customer, response=UserOut, summary="Your account", openapi_extra=refuses(auth=True))
-def me(request: HttpRequest) -> User:
+def me(request: CustomerRequest) -> User:
     return request.auth
 
 
@@ -98,7 +107,7 @@ def me(request: HttpRequest) -> User:
     summary="Change your account",
     openapi_extra=refuses(EmailTaken, body=True, auth=True),
 )
-def change_me(request: HttpRequest, body: Profile) -> User:
+def change_me(request: CustomerRequest, body: Profile) -> User:
     return logins.update_profile(request.auth, body.model_dump(exclude_unset=True))
 
 
@@ -109,7 +118,7 @@ def change_me(request: HttpRequest, body: Profile) -> User:
     summary="Change your password",
     openapi_extra=refuses(Throttled, body=True, auth=True),
 )
-def change_password(request: HttpRequest, body: NewPassword) -> HttpResponse | Status[None]:
+def change_password(request: CustomerRequest, body: NewPassword) -> Status[None]:
     """Every token from before this is dead, also those of this login: log in again."""
     throttles.check("login", request.auth.username)
     logins.change_password(request.auth, body.old_password, body.new_password)

@@ -10,6 +10,18 @@ from cinema.logins import Caller
 from cinema.models import User
 
 
+class CallerRequest(HttpRequest):
+    """For type checking: the request of a handler with `auth=caller`. Ninja sets the attribute."""
+
+    auth: Caller
+
+
+class CustomerRequest(HttpRequest):
+    """For type checking: the request of a handler with `auth=customer`."""
+
+    auth: User
+
+
 class BearerAuth(HttpBearer):
     """Gives handlers a `Caller`: no query, the call that changes something asks for the live login itself."""
 
@@ -44,7 +56,8 @@ def _bearer(request: HttpRequest) -> str:
 
 def address_of(request: HttpRequest) -> str:
     """The client's address. X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies wrote it."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    forwarded: list[str] = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    peer: str = request.META.get("REMOTE_ADDR") or "unknown"
     if settings.NUM_PROXIES and len(forwarded) >= settings.NUM_PROXIES:
-        return forwarded[-settings.NUM_PROXIES].strip() or request.META["REMOTE_ADDR"]
-    return request.META.get("REMOTE_ADDR") or "unknown"
+        return forwarded[-settings.NUM_PROXIES].strip() or peer
+    return peer

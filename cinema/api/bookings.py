@@ -8,8 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from cinema import answers, bookings
-from cinema.api import throttles
-from cinema.api.auth import caller, customer
+from cinema.api.auth import CallerRequest, CustomerRequest, caller, customer
 from cinema.api.errors import refuses
 from cinema.api.schemas import BookingOut, BookingPage, Flag, Id, Input, Nothing, Page, Seats, StatusName
 from cinema.bookings import Outcome
@@ -50,9 +49,8 @@ KEY_HEADER = {
     summary="Book seats",
     openapi_extra=refuses(*SALE, body=True, auth=True, parameters=[KEY_HEADER]),
 )
-def book(request: HttpRequest, show_id: Id, body: Seats) -> HttpResponse:
+def book(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     """In one step, all the seats or none."""
-    throttles.check("booking", request.auth.user_id)
     return _answer(bookings.book(request.auth, show_id, body.wanted, _key(request, body)))
 
 
@@ -63,9 +61,8 @@ def book(request: HttpRequest, show_id: Id, body: Seats) -> HttpResponse:
     summary="Hold seats",
     openapi_extra=refuses(HoldLimit, *SALE, body=True, auth=True, parameters=[KEY_HEADER]),
 )
-def hold(request: HttpRequest, show_id: Id, body: Seats) -> HttpResponse:
+def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     """Kept for you until `expires_at`. The same seats again: 200, the same hold, its expiry unchanged."""
-    throttles.check("booking", request.auth.user_id)
     return _answer(bookings.hold(request.auth, show_id, body.wanted, _key(request, body)))
 
 
@@ -78,7 +75,7 @@ def hold(request: HttpRequest, show_id: Id, body: Seats) -> HttpResponse:
         HoldExpired, BookingClosed, SeatContended, ShowCancelled, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]
     ),
 )
-def confirm(request: HttpRequest, booking_id: Id, body: Nothing | None = None) -> HttpResponse:
+def confirm(request: CallerRequest, booking_id: Id, body: Nothing | None = None) -> HttpResponse:
     """Takes no body. Of a booked one: the same answer again."""
     return _answer(bookings.confirm(request.auth, booking_id, _key(request, body)))
 
@@ -90,7 +87,7 @@ def confirm(request: HttpRequest, booking_id: Id, body: Nothing | None = None) -
     summary="Cancel a booking or a hold",
     openapi_extra=refuses(HoldExpired, SeatContended, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]),
 )
-def cancel(request: HttpRequest, booking_id: Id, body: Nothing | None = None) -> HttpResponse:
+def cancel(request: CallerRequest, booking_id: Id, body: Nothing | None = None) -> HttpResponse:
     """Takes no body. The seats are free at once. Of a cancelled one: the same answer again."""
     return _answer(bookings.cancel(request.auth, booking_id, _key(request, body)))
 
@@ -103,7 +100,7 @@ def cancel(request: HttpRequest, booking_id: Id, body: Nothing | None = None) ->
     openapi_extra=refuses(Invalid, auth=True),
 )
 def my_bookings(
-    request: HttpRequest, page: Query[Page], status: StatusName | None = None, upcoming: Flag | None = None
+    request: CustomerRequest, page: Query[Page], status: StatusName | None = None, upcoming: Flag | None = None
 ) -> dict[str, Any]:
     """Newest first. A hold that ran out reads as expired."""
     rows = answers.booking_rows().filter(user=request.auth)
@@ -121,7 +118,7 @@ def my_bookings(
     summary="One booking",
     openapi_extra=refuses(NotFound, auth=True),
 )
-def get_booking(request: HttpRequest, booking_id: Id) -> dict[str, Any]:
+def get_booking(request: CustomerRequest, booking_id: Id) -> dict[str, Any]:
     """Your own; another customer's is as if it did not exist."""
     row = answers.booking_rows().filter(user=request.auth, pk=booking_id).first()
     if row is None:

@@ -1,7 +1,7 @@
-"""One builder and one register function turn every known exception into problem+json; a router never builds an error."""
+"""One builder and one register function turn every known exception into problem+json; no router builds an error."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -42,7 +42,7 @@ def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 def register(api: NinjaAPI) -> None:
     """Every exception that a call may end with, and the refusal it is told as."""
-    told = {
+    told: dict[type[Exception], Callable[[Any], Refusal]] = {
         Refusal: lambda error: error,
         Http404: lambda _: errors.NotFound(),
         AuthenticationError: lambda _: errors.NotAuthenticated(),
@@ -54,7 +54,11 @@ def register(api: NinjaAPI) -> None:
         Exception: _of_defect,
     }
     for kind, refusal in told.items():
-        api.add_exception_handler(kind, lambda request, error, refusal=refusal: problem(request, refusal(error)))
+        api.add_exception_handler(kind, _handler(refusal))
+
+
+def _handler(refusal: Callable[[Any], Refusal]) -> Callable[[HttpRequest, Any], HttpResponse]:
+    return lambda request, error: problem(request, refusal(error))
 
 
 def _of_http_error(error: HttpError) -> Refusal:
@@ -85,7 +89,7 @@ def _of_defect(error: Exception) -> Refusal:
 
 def refuses(*refusals: type[Refusal], body: bool = False, auth: bool = False, **extra: Any) -> dict[str, Any]:
     """`openapi_extra` that declares these refusals, and those that any call with a body or a token may meet."""
-    kinds = [*refusals, errors.Unavailable, errors.BadRequest]
+    kinds: list[type[Refusal]] = [*refusals, errors.Unavailable, errors.BadRequest]
     if body:
         kinds += [errors.BadJson, errors.BodyTooLarge, errors.UnsupportedMediaType, errors.Invalid]
     if auth:

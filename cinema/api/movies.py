@@ -39,12 +39,15 @@ def get_movie(request: HttpRequest, movie_id: Id) -> dict[str, Any]:
 
 
 @router.get(
-    "/movies/{int:movie_id}/shows/", response=ShowPage, summary="Shows of a film", openapi_extra=refuses(NotFound, Invalid)
+    "/movies/{int:movie_id}/shows/",
+    response=ShowPage,
+    summary="Shows of a film",
+    openapi_extra=refuses(NotFound, Invalid),
 )
 def list_shows(
     request: HttpRequest, movie_id: Id, page: Query[Page], date: Day | None = None, available: Flag | None = None
 ) -> dict[str, Any]:
-    """The upcoming shows, soonest first; with `date` that day's, past ones too. `available=true` leaves out full ones."""
+    """The upcoming shows, soonest first; with `date` that day's, past ones too. `available=true`: not the full ones."""
     shows = Show.objects.on(date) if date else Show.objects.upcoming()
     rows = _with_seats(shows.filter(movie=movie_id)).order_by("date_time", "id")
     if available is not None:
@@ -83,7 +86,8 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     """Always current. Ask again with If-None-Match: a map that has not changed is a 304 without a body."""
     held = Q(seats__held_until=None) | Q(seats__held_until__gt=Now())
     live = FilteredRelation("seats", condition=Q(seats__taken=True) & held)
-    rows = list(Show.objects.filter(pk=show_id).order_by().annotate(live=live).values_list("total_seats", "live__seat_number"))
+    shows = Show.objects.filter(pk=show_id).order_by().annotate(live=live)
+    rows = list(shows.values_list("total_seats", "live__seat_number"))
     if not rows:
         raise NotFound
     total, taken = rows[0][0], sorted(seat for _, seat in rows if seat)

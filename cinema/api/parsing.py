@@ -11,7 +11,7 @@ from cinema.errors import BadJson, UnsupportedMediaType
 
 class StrictParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
-        """The value of a body that is there. Raises UnsupportedMediaType and BadJson, which Ninja hands on as causes."""
+        """The value of a body that is there. Raises UnsupportedMediaType, BadJson; Ninja hands them on as causes."""
         charset = (request.content_params or {}).get("charset", "utf-8")
         if request.content_type not in ("application/json", "") or charset.lower() not in ("utf-8", "utf8"):
             raise UnsupportedMediaType

@@ -1,0 +1,169 @@
+"""Demo data: a week's programme from today on, some bookings and the logins to look around with.
+
+It only ever adds rows. Run again, on any later day, it tops the programme up to seven days ahead and leaves alone what
+stands: also what staff have moved, cancelled or put in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.timezone import localtime, make_aware, now
+
+from cinema.models import Booking, BookingEvent, BookingSeat, Movie, Screen, Show, User
+from cinema.programme import lock_screens
+
+PASSWORD = "popcorn-and-tickets"  # noqa: S105 - of the demo logins, which exist with DEBUG on alone
+DEMO_LOGINS: list[tuple[str, str, str]] = [
+    ("admin", PASSWORD, "superuser: everything in the admin"),
+    ("boxoffice", PASSWORD, "box office: bookings in the admin"),
+    ("programme", PASSWORD, "programme: films and shows in the admin"),
+    ("customer", PASSWORD, "a customer of the API"),
+]
+STAFF: dict[str, dict[str, Any]] = {
+    "admin": {"is_staff": True, "is_superuser": True},
+    "boxoffice": {"is_staff": True},
+    "programme": {"is_staff": True},
+}
+GROUP_OF = {"boxoffice": "Box office", "programme": "Programme"}
+
+FILMS = {
+    "Metropolis": 153,
+    "Nosferatu": 94,
+    "The General": 79,
+    "Safety Last!": 74,
+    "The Gold Rush": 95,
+    "Battleship Potemkin": 75,
+}
+SCREENS = {"Screen 1": 120, "Screen 2": 80, "Screen 3": 60, "Screen 4": 40}
+FIRST_STARTS = [time(11), time(14), time(17), time(20)]  # of Screen 1, the others follow by a quarter of an hour each
+STAGGER = timedelta(minutes=15)
+DAYS_AHEAD = 7
+FIRST_SHOW_AHEAD = timedelta(hours=25)  # a day, and an hour for whoever starts the walk later
+
+Seats = tuple[int, ...]
+BOOKED: list[tuple[int, Seats]] = [(1, (10, 11)), (2, (20,)), (4, (14, 15, 16)), (6, (30,)), (9, (12, 13)), (15, (21,))]
+CANCELLED: list[tuple[int, Seats]] = [(2, (33, 34)), (5, (18,))]
+
+
+class Slot(NamedTuple):
+    title: str
+    screen: str
+    start: datetime
+
+
+def slots(day: date) -> Iterator[Slot]:
+    """The plan of a day: it follows from the date alone, so that every run means the same shows."""
+    titles = list(FILMS)
+    for row, screen in enumerate(SCREENS):
+        for column, first in enumerate(FIRST_STARTS):
+            title = titles[(day.toordinal() + row * len(FIRST_STARTS) + column) % len(titles)]
+            yield Slot(title, screen, make_aware(datetime.combine(day, first) + row * STAGGER))
+
+
+class Command(BaseCommand):
+    help = "Load the demo data into an empty database, or top its programme up to seven days ahead."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("Demo data is for development: it is loaded with DEBUG on only.")
+        with transaction.atomic():
+            self.stdout.write(seed(now()))
+
+
+def seed(moment: datetime) -> str:
+    """Add what is missing at this moment, and say what that was. Wants a transaction."""
+    empty = not Movie.objects.exists()
+    if not empty and not Movie.objects.filter(title__in=FILMS).exists():
+        return "Demo data: nothing added, the films here are your own."
+    logins = sum(add_login(username, password) for username, password, _ in DEMO_LOGINS)
+    if empty:
+        Movie.objects.bulk_create(Movie(title=title, duration_minutes=minutes) for title, minutes in FILMS.items())
+        have = set(Screen.objects.values_list("name", flat=True))
+        Screen.objects.bulk_create(Screen(name=name) for name in SCREENS if name not in have)
+    shows = add_shows(moment, first_show=empty)
+    bookings = add_bookings(shows) if empty else 0
+    return f"Demo data: {len(shows)} shows, {bookings} bookings and {logins} logins added."
+
+
+def add_login(username: str, password: str) -> bool:
+    email = f"{username}@example.com"
+    if User.objects.filter(Q(username=username) | Q(email=email)).exists():
+        return False
+    user = User.objects.create_user(username, email, password, **STAFF.get(username, {}))
+    user.groups.set(Group.objects.filter(name=GROUP_OF.get(username)))
+    return True
+
+
+def add_shows(moment: datetime, *, first_show: bool) -> list[Show]:
+    """The shows of the plan that are still to come and for which the screen is free."""
+    movies = {movie.title: movie for movie in Movie.objects.select_for_update().filter(title__in=FILMS).order_by("pk")}
+    screens = {screen.name: screen for screen in Screen.objects.filter(name__in=SCREENS)}
+    lock_screens(screen.pk for screen in screens.values())
+    today = localtime(moment).date()
+    standing = list(Show.objects.filter(date_time__gt=moment - timedelta(days=3)).select_related("movie"))
+    added: list[Show] = []
+    for slot in plan(today, moment, first_show=first_show):
+        if slot.title in movies and slot.screen in screens:
+            seats, screen = SCREENS[slot.screen], screens[slot.screen]
+            show = Show(movie=movies[slot.title], screen=screen, date_time=slot.start, total_seats=seats)
+            if not any(in_the_way(other, show) for other in standing):
+                standing.append(show)
+                added.append(show)
+    Show.objects.bulk_create(added)
+    return added
+
+
+def plan(today: date, moment: datetime, *, first_show: bool) -> list[Slot]:
+    days = [today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    ahead = [slot for day in days for slot in slots(day) if slot.start > moment]
+    if first_show:  # show 1: of film 1, and a day ahead
+        film, earliest = next(iter(FILMS)), moment + FIRST_SHOW_AHEAD
+        first = next(slot for slot in ahead if slot.title == film and slot.start >= earliest)
+        ahead.sort(key=lambda slot: slot is not first)
+    return ahead
+
+
+def in_the_way(other: Show, show: Show) -> bool:
+    """A cancelled show leaves its screen to others, but its own place in the plan is not filled again."""
+    if other.screen_id != show.screen_id:
+        return False
+    if other.cancelled_at:
+        return other.date_time == show.date_time
+    cleaning = timedelta(minutes=settings.CLEANING_MINUTES)
+    return other.date_time < show.ends_at + cleaning and show.date_time < other.ends_at + cleaning
+
+
+def add_bookings(shows: list[Show]) -> int:
+    """Booked and cancelled ones of the demo customer, none pending, and none that still owes a mail."""
+    customer = User.objects.filter(username="customer").first()
+    chosen = [(Booking.Status.BOOKED, *which) for which in BOOKED]
+    chosen += [(Booking.Status.CANCELLED, *which) for which in CANCELLED]
+    chosen = [(status, place, seats) for status, place, seats in chosen if place < len(shows)]
+    if customer is None:
+        return 0
+    bookings = Booking.objects.bulk_create(
+        Booking(user=customer, show=shows[place], status=status) for status, place, _ in chosen
+    )
+    for booking, (status, _, seats) in zip(bookings, chosen, strict=True):
+        add_seats_and_events(booking, seats, taken=status is Booking.Status.BOOKED)
+    return len(bookings)
+
+
+def add_seats_and_events(booking: Booking, seats: Seats, *, taken: bool) -> None:
+    BookingSeat.objects.bulk_create(
+        BookingSeat(booking=booking, show=booking.show, seat_number=seat, taken=taken or None) for seat in seats
+    )
+    kinds = [BookingEvent.Kind.BOOKED] if taken else [BookingEvent.Kind.BOOKED, BookingEvent.Kind.CANCELLED]
+    BookingEvent.objects.bulk_create(
+        BookingEvent(booking=booking, kind=kind, actor=booking.user, mail_attempts=1, mail_sent_at=Now())
+        for kind in kinds
+    )

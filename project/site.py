@@ -1,0 +1,33 @@
+"""Django's middleware for pages with a session. The API carries tokens and no cookie, and does without all of it."""
+
+from typing import Any
+
+from django.contrib.auth import middleware as auth
+from django.contrib.messages import middleware as messages
+from django.contrib.sessions import middleware as sessions
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware import clickjacking, csrf
+
+
+class _SiteOnly:
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith("/api/"):
+            return self.get_response(request)  # type: ignore[no-any-return]
+        return super().__call__(request)  # type: ignore[misc,no-any-return]
+
+
+class SessionMiddleware(_SiteOnly, sessions.SessionMiddleware): ...
+
+
+class CsrfViewMiddleware(_SiteOnly, csrf.CsrfViewMiddleware): ...
+
+
+class AuthenticationMiddleware(_SiteOnly, auth.AuthenticationMiddleware): ...
+
+
+class MessageMiddleware(_SiteOnly, messages.MessageMiddleware): ...
+
+
+class XFrameOptionsMiddleware(_SiteOnly, clickjacking.XFrameOptionsMiddleware): ...

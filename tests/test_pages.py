@@ -1,0 +1,139 @@
+"""The pages beside the API: documentation without the internet, health, metrics, and the id of every request."""
+
+import re
+
+import pytest
+
+from project import environment
+from tests.conftest import refusal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("path", ["/swagger/", "/redoc/"])
+def test_the_documentation_asks_nothing_of_the_internet(anonymous, path):
+    response = anonymous.get(path)
+
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "/api/openapi.json" in page
+    assets = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert assets
+    assert [asset for asset in assets if "//" in asset] == []
+    assert not re.search(r"""["'(]https?://""", page)
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    for asset in assets:
+        if asset.startswith("/static/"):
+            assert anonymous.get(asset).status_code == 200, asset
+
+
+def test_authorize_says_that_it_wants_the_token_alone(anonymous):
+    schemes = anonymous.get("/api/openapi.json").json()["components"]["securitySchemes"]
+
+    (scheme,) = schemes.values()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert "without the word Bearer" in scheme["description"]
+
+
+def test_the_root_leads_to_swagger(anonymous):
+    response = anonymous.get("/")
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/swagger/")
+
+
+def test_the_admin_asks_who_it_is(anonymous):
+    response = anonymous.get("/admin/")
+
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/admin/login/")
+
+
+def test_livez_and_readyz(anonymous):
+    live, ready = anonymous.get("/livez"), anonymous.get("/readyz")
+
+    assert (live.status_code, live.json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "degraded": []})
+
+
+def test_without_redis_it_is_ready_and_says_so(anonymous, settings):
+    settings.REDIS_URL = ""
+
+    response = anonymous.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json() == {"status": "degraded", "degraded": ["redis"]}
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/swagger/", "/redoc/"])
+def test_the_pages_are_only_read(anonymous, path):
+    for method in ("POST", "PUT", "DELETE"):
+        assert anonymous(method, path).status_code in {403, 405}
+    assert anonymous("HEAD", path).status_code == 200
+
+
+def metrics(api, address="127.0.0.1", **extra):
+    return api.client.get("/metrics", REMOTE_ADDR=address, **extra)
+
+
+def test_metrics_are_for_this_machine(anonymous):
+    anonymous.get("/api/movies/")
+
+    response = metrics(anonymous)
+
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert re.search(rb'marquee_requests_total\{[^}]*route="api/movies/"[^}]*status="200"[^}]*\} [1-9]', response.content)
+    assert metrics(anonymous, "::1").status_code == 200
+
+
+def test_metrics_are_hidden_from_all_others(anonymous):
+    for address in ("10.0.0.1", "203.0.113.9", "2001:db8::1", "", "nonsense"):
+        assert refusal(metrics(anonymous, address)) == (404, "not_found"), address
+    for forwarded in ("127.0.0.1", "203.0.113.9", ""):
+        assert refusal(metrics(anonymous, HTTP_X_FORWARDED_FOR=forwarded)) == (404, "not_found"), forwarded
+
+
+def test_metrics_are_for_the_networks_that_are_named(anonymous, settings, monkeypatch):
+    monkeypatch.setenv("METRICS_NETWORKS", "10.0.0.0/8, 2001:db8::/32")
+    settings.METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")
+
+    assert [metrics(anonymous, address).status_code for address in ("10.1.2.3", "2001:db8::1", "127.0.0.1")] == [200] * 3
+    assert metrics(anonymous, "11.1.2.3").status_code == 404
+
+
+def test_behind_a_proxy_metrics_go_by_the_client_it_names(anonymous, settings):
+    settings.NUM_PROXIES = 1
+
+    assert metrics(anonymous, HTTP_X_FORWARDED_FOR="203.0.113.9").status_code == 404
+    assert metrics(anonymous, HTTP_X_FORWARDED_FOR="127.0.0.1, 203.0.113.9").status_code == 404
+    assert metrics(anonymous, "10.0.0.1", HTTP_X_FORWARDED_FOR="203.0.113.9, 127.0.0.1").status_code == 200
+
+
+def test_a_request_id_is_kept(anonymous):
+    for given in ("abc", "A-b_c.9", "x" * 64):
+        assert anonymous.get("/api/movies/", X_Request_ID=given).headers["X-Request-ID"] == given
+        assert refusal(anonymous.get("/api/nothing/", X_Request_ID=given)) == (404, "not_found")
+
+
+def test_an_odd_request_id_is_replaced(anonymous):
+    for given in ("", "x" * 65, "a b", "a\nb", "<script>", "é", "a\x00", "a;b", '"'):
+        answer = anonymous.get("/api/movies/", X_Request_ID=given)
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"]), given
+    ids = {anonymous.get("/api/movies/").headers["X-Request-ID"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("path", ["/api/movies/", "/api/nothing/"])
+def test_a_foreign_host_is_refused_as_a_problem(anonymous, settings, path):
+    settings.ALLOWED_HOSTS = ["testserver"]
+
+    for host in ("evil.example", "testserver.evil.example", "a b", "@", "testserver:x", "[", "x" * 300):
+        assert refusal(anonymous.client.get(path, headers={"Host": host})) == (400, "bad_request"), host
+    assert anonymous.client.get("/api/movies/", headers={"Host": "testserver:8000"}).status_code == 200
+
+
+def test_answers_are_not_framed_or_sniffed(anonymous):
+    response = anonymous.get("/api/movies/")
+
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["X-Frame-Options"] == "DENY"

@@ -1,0 +1,256 @@
+"""The workers: tasks that may run twice, late or never, and one run of the real processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from celery.schedules import crontab
+from django.conf import settings as project_settings
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_redis import get_redis_connection
+
+from cinema import mail
+from cinema.models import AuthSession, Booking, BookingEvent, IdempotencyKey
+from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
+from tests.services import free_port
+from tests.smtp_server import smtp_server
+from workers import tasks
+from workers.celery import DAY_SECONDS, MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
+
+transactional = pytest.mark.django_db(transaction=True)
+PATIENCE_SECONDS = 30
+
+
+def queued(queue: str) -> list[dict]:
+    return [json.loads(message) for message in get_redis_connection("default").lrange(queue, 0, -1)]
+
+
+def database_url() -> str:
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(project_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+
+
+def environment(tmp_path, **variables: str) -> dict[str, str]:
+    ours = {"VAR_DIR": str(tmp_path), "DATABASE_URL": database_url(), "REDIS_URL": project_settings.REDIS_URL}
+    return os.environ | ours | variables
+
+
+def celery(*words: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "workers", *words]
+
+
+def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=variables, cwd=project_settings.BASE_DIR, capture_output=True, text=True, timeout=60
+    )
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+@transactional
+def test_a_sweep_queues_ids_alone_and_once():
+    event = a_booking().events.get()
+
+    tasks.sweep_mail()
+    tasks.sweep_mail()
+
+    (message,) = queued("mail")
+    assert queued("celery") == []
+    assert message["headers"]["argsrepr"] == f"('event', {event.pk}, 0)"
+    assert message["content-type"] == "application/json"
+    assert message["headers"]["eta"] is None
+
+
+@transactional
+def test_a_sweep_that_does_not_reach_the_broker_loses_no_mail(tmp_path):
+    event = a_booking().events.get()
+    dead = environment(tmp_path, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    sweep = "import django; django.setup(); from workers.tasks import sweep_mail; sweep_mail()"
+
+    ran = run([sys.executable, "-c", sweep], dead)
+
+    assert "kombu.exceptions.OperationalError" in ran.stderr
+    event.refresh_from_db()
+    assert (event.mail_state, event.mail_attempts) == ("owed", 0)
+    BookingEvent.objects.owed().update(mail_due_at=Now() - timedelta(seconds=1))
+    assert mail.queue_due() == [("event", event.pk, 0)]
+
+
+@transactional
+def test_a_mail_is_sent_by_its_message(settings, tmp_path):
+    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = "cinema.eml_files.EmailBackend", tmp_path
+    event = a_booking().events.get()
+
+    tasks.send_mail("event", event.pk, 0)
+    tasks.send_mail("event", event.pk, 0)
+
+    event.refresh_from_db()
+    assert (event.mail_state, event.mail_attempts) == ("sent", 1)
+    assert [path.name for path in tmp_path.iterdir()] == [f"event-{event.pk}-{event.booking.reference}@localhost.eml"]
+
+
+@transactional
+def test_every_stale_hold_expires_in_one_tick_and_no_other(monkeypatch):
+    monkeypatch.setattr(tasks, "HOLDS_PER_BATCH", 2)
+    show = a_show()
+    stale = [make_stale(a_hold(show=show, seats=(seat,))).pk for seat in range(1, 6)]
+    live = a_hold(show=show, seats=(6,)).pk
+
+    tasks.expire_holds()
+    tasks.expire_holds()
+
+    assert set(Booking.objects.filter(status="expired").values_list("pk", flat=True)) == set(stale)
+    assert Booking.objects.get(pk=live).status == "pending"
+    assert BookingEvent.objects.filter(kind="expired").count() == 5
+
+
+@transactional
+def test_one_tick_is_bounded(monkeypatch):
+    monkeypatch.setattr(tasks, "HOLDS_PER_BATCH", 1)
+    monkeypatch.setattr(tasks, "BATCHES_PER_TICK", 2)
+    show = a_show()
+    for seat in (1, 2, 3):
+        make_stale(a_hold(show=show, seats=(seat,)))
+
+    tasks.expire_holds()
+
+    assert Booking.objects.stale().count() == 1
+
+
+@transactional
+def test_purge_deletes_what_has_ended_and_nothing_else():
+    live, revoked, over = a_caller(), a_caller(), a_caller()
+    AuthSession.objects.filter(pk=revoked.session_id).update(revoked_at=Now())
+    AuthSession.objects.filter(pk=over.session_id).update(expires_at=Now() - timedelta(seconds=1))
+    customer = a_customer()
+    for hours, name in ((25, "old"), (23, "young")):
+        created_at = timezone.now() - timedelta(hours=hours)
+        IdempotencyKey.objects.create(user=customer, key_sha256=name, fingerprint="", created_at=created_at)
+
+    tasks.purge()
+    tasks.purge()
+
+    assert [login.pk for login in AuthSession.objects.all()] == [live.session_id]
+    assert [key.key_sha256 for key in IdempotencyKey.objects.all()] == ["young"]
+
+
+def test_beat_sweeps_every_3_s_expires_every_15_s_and_purges_daily():
+    schedule = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
+
+    assert schedule == {
+        "workers.tasks.sweep_mail": 3,
+        "workers.tasks.expire_holds": 15,
+        "workers.tasks.purge": crontab(hour=4, minute=30),
+    }
+    assert set(schedule) <= set(app.tasks)
+
+
+def test_a_beat_message_dies_before_the_next():
+    for entry in app.conf.beat_schedule.values():
+        period = entry["schedule"] if isinstance(entry["schedule"], int) else DAY_SECONDS
+        assert 0.5 * period < entry["options"]["expires"] < period
+
+
+def test_a_mail_is_stopped_before_its_lease_ends():
+    assert 0 < MAIL_SOFT_SECONDS < MAIL_HARD_SECONDS < project_settings.MAIL_LEASE_SECONDS
+    assert (tasks.send_mail.soft_time_limit, tasks.send_mail.time_limit) == (MAIL_SOFT_SECONDS, MAIL_HARD_SECONDS)
+
+
+def test_no_task_that_runs_is_delivered_a_second_time():
+    longest = max(task.time_limit or app.conf.task_time_limit for task in app.tasks.values())
+
+    assert app.conf.broker_transport_options["visibility_timeout"] > longest
+
+
+def test_what_a_lost_worker_had_is_given_to_another():
+    for name in ("sweep_mail", "send_mail", "expire_holds", "purge"):
+        task = app.tasks[f"workers.tasks.{name}"]
+        assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
+
+
+@transactional
+@pytest.mark.parametrize("program", ["worker", "beat"])
+def test_without_redis_the_start_ends_with_a_sentence(tmp_path, program):
+    ran = run(celery(program), environment(tmp_path, REDIS_URL=""))
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("marquee: REDIS_URL is not set: ")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.fixture
+def start(transactional_db, tmp_path):
+    """Starts real programs and ends them, with all that they forked, before the tables are emptied."""
+    running = []
+
+    def start(program: str, *words: str, **variables: str) -> None:
+        with (tmp_path / f"{program}.log").open("w") as log:
+            command, variables = celery(program, *words), environment(tmp_path, **variables)
+            running.append(
+                subprocess.Popen(
+                    command, env=variables, stdout=log, stderr=log, start_new_session=True, cwd=project_settings.BASE_DIR
+                )
+            )
+
+    yield start
+    for process in running:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def test_worker_and_beat_mail_a_booking_and_expire_a_hold(start, tmp_path):
+    show = a_show()
+    booked, hold = a_booking(show=show, seats=(1,)), make_stale(a_hold(show=show, seats=(2,)))
+    with smtp_server() as server:
+        start("worker", "--without-gossip", "--without-mingle", EMAIL_URL=f"smtp://127.0.0.1:{server.port}")
+        start("beat", "--pidfile=")
+        tasks.expire_holds.apply_async()
+
+        wait_until(lambda: server.mails and not Booking.objects.filter(pk=hold.pk, status="pending"))
+        wait_until(lambda: not BookingEvent.objects.owed())
+
+    (message,) = server.mails
+    event = booked.events.get()
+    assert message["To"] == booked.user.email
+    assert event.mail_state == "sent"
+    assert f"event {event.pk} mailed, attempt 1" in (tmp_path / "worker.log").read_text()
+
+
+def test_a_server_that_drips_bytes_is_left_before_the_lease_ends(start):
+    event = a_booking().events.get()
+    with socket.create_server(("127.0.0.1", 0)) as dripping:
+        threading.Thread(target=drip, args=(dripping,), daemon=True).start()
+        url = f"smtp://127.0.0.1:{dripping.getsockname()[1]}"
+        start("worker", "--without-gossip", "--without-mingle", EMAIL_URL=url, MAIL_LEASE_SECONDS="5")
+        tasks.sweep_mail()
+
+        wait_until(lambda: BookingEvent.objects.get(pk=event.pk).mail_error)
+
+    event.refresh_from_db()
+    assert (event.mail_error, event.mail_state, event.mail_attempts) == ("not done in 3 s", "owed", 1)
+
+
+def drip(server: socket.socket) -> None:
+    """Never silent for as long as a time-out, and never done."""
+    client, _ = server.accept()
+    with suppress(OSError), client:
+        while True:
+            client.sendall(b"2")
+            time.sleep(0.1)
