@@ -42,7 +42,7 @@ def main() -> None:
 
 def is_ready() -> bool:
     """Whether this very interpreter can go on. Django alone tells nothing: another one may be installed here."""
-    if not in_venv():
+    if not (in_venv() and STAMP.is_file()):
         return has_every_pin()
     # after an upgrade of the system's Python the stamp is still there, but the packages are another version's
     return is_stamped() and importlib.util.find_spec("django") is not None

@@ -61,8 +61,9 @@ def end(leaders: list[int]) -> None:
         with suppress(ProcessLookupError):
             os.kill(leader, signal.SIGTERM)  # the leader alone: it knows how to end what it has forked
     deadline = time.monotonic() + GRACE_SECONDS
-    while any(signal_group(leader, 0) for leader in leaders) and time.monotonic() < deadline:
+    while leaders and time.monotonic() < deadline:
         time.sleep(0.1)
+        leaders = [leader for leader in leaders if signal_group(leader, 0)]  # a free number may become another's
     for leader in leaders:
         signal_group(leader, signal.SIGKILL)
 

@@ -18,7 +18,10 @@ from project.api import api
 from project.middleware import exposition
 
 # ReDoc would ask its maker's site for a logo.
-POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; object-src 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
+    "object-src 'none'"
+)
 
 
 @require_safe

@@ -76,7 +76,9 @@ def check_port(name: str, host: str, port: int, patience: float) -> None:
     deadline = time.monotonic() + patience
     while (error := _listening_error(host, port)) is not None:
         if error.errno != errno.EADDRINUSE:
-            raise CommandError(f"{name} {port} cannot be opened on {host}: {error.strerror}. Set another {name}.")
+            raise CommandError(
+                f"{name} {port} cannot be opened on {host}: {error.strerror}. Set another {name} or HOST."
+            )
         if time.monotonic() >= deadline:
             raise CommandError(f"{name} {port} is taken by another program: stop that one, or set another {name}.")
         time.sleep(0.2)

@@ -42,7 +42,7 @@ class Process:
     due: float = 0.0
     pause: float = FIRST_PAUSE_SECONDS
 
-    def start(self, output: Output) -> None:
+    def start(self, output: Output, guardian: Guardian) -> None:
         self.popen = subprocess.Popen(  # noqa: S603 - the commands are ours
             self.command,
             env=os.environ | self.environment,
@@ -51,6 +51,7 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        guardian.tell(self.popen.pid, LAST if self.outlives else FIRST)
         self.born = time.monotonic()
         if self.popen.stdout:
             output.follow(self.name, self.popen.stdout)
@@ -64,11 +65,12 @@ class Process:
         if self.popen:
             signal_group(self.popen.pid, signal.SIGKILL)
 
-    def reap(self) -> int | None:
+    def reap(self, guardian: Guardian) -> int | None:
         """The exit code, once, after the process has ended; what it has left in its group is killed."""
         if self.popen is None or (code := self.popen.poll()) is None:
             return None
         signal_group(self.popen.pid, signal.SIGKILL)  # now: once the group is empty, the number may become another's
+        guardian.tell(self.popen.pid, GONE)
         self.popen = None
         return code
 
@@ -87,6 +89,7 @@ class Supervisor:
 
     def __init__(self, output: Output) -> None:
         self.output = output
+        self.guardian = Guardian()
         self.processes: list[Process] = []
         self.asked: list[int] = []  # the stop signals so far
 
@@ -99,11 +102,13 @@ class Supervisor:
         hurried_by = self.asked.count(signal.SIGINT) + 1
         self._end([process for process in self.processes if not process.outlives], hurried_by)
         self._end([process for process in self.processes if process.outlives], hurried_by)
+        self.guardian.close()
 
     def start(self, processes: Iterable[Process]) -> None:
         for process in processes:
-            self.processes.append(process)
-            process.start(self.output)
+            if not self.asked:
+                self.processes.append(process)
+                process.start(self.output, self.guardian)
 
     def run(self, until: Callable[[], bool], seconds: float = float("inf")) -> bool:
         """Keep them running until the condition holds (True), or a stop signal or the end of the seconds (False)."""
@@ -120,11 +125,11 @@ class Supervisor:
 
     def _look_after_all(self) -> None:
         for process in self.processes:
-            code = process.reap()
+            code = process.reap(self.guardian)
             if code is not None:
                 self._mourn(process, code)
             elif process.popen is None and time.monotonic() >= process.due:
-                process.start(self.output)
+                process.start(self.output, self.guardian)
 
     def _mourn(self, process: Process, code: int) -> None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -141,5 +146,5 @@ class Supervisor:
                 for process in processes:
                     process.kill()
             for process in processes:
-                process.reap()
+                process.reap(self.guardian)
             time.sleep(TICK_SECONDS / 2)

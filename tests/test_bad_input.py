@@ -8,9 +8,14 @@ from django.apps import apps
 from tests.conftest import refusal
 from tests.factories import a_booking, a_show
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
-SIGN_UP = {"username": "somebody", "email": "some@example.com", "password": "testpass123", "password_confirm": "testpass123"}
+SIGN_UP = {
+    "username": "somebody",
+    "email": "some@example.com",
+    "password": "testpass123",
+    "password_confirm": "testpass123",
+}
 GOOD = json.dumps(SIGN_UP).encode()
 JSON, KIB = "application/json", 1024
 BAD_JSON, INVALID = (400, "bad_json"), (422, "invalid")

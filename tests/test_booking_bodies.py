@@ -69,7 +69,8 @@ def test_a_body_needs_no_content_type(api):
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [(b"", None), (b"", ""), (b"", "application/json"), (b"", "text/plain"), (b"", "application/x-www-form-urlencoded"),
-     (b"", "multipart/form-data"), (b"{}", "application/json"), (b"{}", ""), (b" {} ", "application/json; charset=utf-8")],
+     (b"", "multipart/form-data"), (b"{}", "application/json"), (b"{}", ""),
+     (b" {} ", "application/json; charset=utf-8")],
 )  # fmt: skip
 def test_no_body_is_needed(api, call, make, raw, kind):
     mine = make(api.caller)

@@ -40,7 +40,16 @@ def test_text_is_trimmed_and_empty_is_the_default(given):
 
 def test_a_flag_is_on_or_off(given):
     assert (env.flag("NAME", True), env.flag("NAME", False)) == (True, False)
-    for value, read in (("1", True), ("TRUE", True), ("Yes", True), ("on", True), ("0", False), ("False", False), ("no", False), ("OFF", False)):  # noqa: E501
+    for value, read in (
+        ("1", True),
+        ("TRUE", True),
+        ("Yes", True),
+        ("on", True),
+        ("0", False),
+        ("False", False),
+        ("no", False),
+        ("OFF", False),
+    ):
         given(value)
         assert env.flag("NAME", not read) is read, value
 
@@ -63,7 +72,9 @@ def test_a_number_is_whole_and_within_its_bounds(given):
 def test_an_odd_number_is_refused(given, value):
     given(value)
 
-    assert sentence(env.number, "NAME", 600, 1, 86400) == f"NAME is {value!r}: it must be a whole number from 1 to 86400."
+    assert (
+        sentence(env.number, "NAME", 600, 1, 86400) == f"NAME is {value!r}: it must be a whole number from 1 to 86400."
+    )
 
 
 def test_a_number_of_thousands_of_digits_is_refused_like_any_other(given):
@@ -85,7 +96,9 @@ def test_a_rate_is_calls_and_seconds(given):
         assert env.rate("NAME", "10/min") == read
 
 
-@pytest.mark.parametrize("value", ["10", "0/min", "-1/min", "10/week", "10 / min", "/min", "1.5/min", "10/min/min", "ten/min"])
+@pytest.mark.parametrize(
+    "value", ["10", "0/min", "-1/min", "10/week", "10 / min", "/min", "1.5/min", "10/min/min", "ten/min"]
+)
 def test_an_odd_rate_is_refused(given, value):
     given(value)
 
@@ -163,58 +176,13 @@ def test_one_short_signing_key_is_refused(given, tmp_path, debug):
     assert told.startswith("NAME has a key that is too short")
 
 
-def test_sqlite_writes_one_at_a_time():
-    made = env.database("sqlite:////tmp/x.sqlite3")
-
-    assert made["ENGINE"] == "django.db.backends.sqlite3"
-    assert made["NAME"] == "/tmp/x.sqlite3"
-    assert (made["OPTIONS"]["transaction_mode"], made["OPTIONS"]["timeout"]) == ("IMMEDIATE", 3)
-    assert "journal_mode=WAL" in made["OPTIONS"]["init_command"]
-
-
-def test_postgresql_lets_no_frozen_client_keep_a_lock():
-    made = env.database("postgres://clerk:p%40ss@db.example:6543/marquee")
-
-    assert [made[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == ["clerk", "p@ss", "db.example", 6543, "marquee"]
-    assert (made["OPTIONS"]["server_side_binding"], made["OPTIONS"]["prepare_threshold"]) == (True, 1)
-    for limit in ("lock_timeout=1s", "statement_timeout=", "idle_in_transaction_session_timeout="):
-        assert limit in made["OPTIONS"]["options"]
-    assert made["CONN_MAX_AGE"] > 0
-
-
-def test_mariadb_reads_committed_in_utc():
-    made = env.database("mysql://root@127.0.0.1:3306/marquee")
-
-    assert made["ENGINE"] == "django.db.backends.mysql"
-    assert (made["OPTIONS"]["charset"], made["OPTIONS"]["isolation_level"]) == ("utf8mb4", "read committed")
-    assert "time_zone='+00:00'" in made["OPTIONS"]["init_command"]
-    assert "innodb_lock_wait_timeout=1" in made["OPTIONS"]["init_command"]
-
-
-@pytest.mark.parametrize("url", ["nonsense", "ftp://host/name", "oracle://u:p@host/name", "postgres://host:port/name", "://", "postgres://[::1/name"])
-def test_an_odd_database_url_is_refused(url):
-    assert sentence(env.database, url).startswith("DATABASE_URL ")
-
-
-def test_an_smtp_url_is_taken_apart():
-    made = env.email("smtps://clerk%40x:p%2Fw@mail.example")
-
-    assert made["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
-    assert (made["EMAIL_HOST"], made["EMAIL_PORT"]) == ("mail.example", 465)
-    assert (made["EMAIL_HOST_USER"], made["EMAIL_HOST_PASSWORD"]) == ("clerk@x", "p/w")
-    assert (made["EMAIL_USE_SSL"], env.email("smtp://mail.example")["EMAIL_PORT"]) == (True, 25)
-    assert env.email("smtp://mail.example:2525")["EMAIL_USE_SSL"] is False
-    assert "smtp" not in env.email("")["EMAIL_BACKEND"]
-
-
-@pytest.mark.parametrize("url", ["nonsense", "http://mail.example", "smtp://", "smtp://mail.example:port", "smtp://[::1"])
-def test_an_odd_email_url_is_refused(url):
-    assert sentence(env.email, url).startswith("EMAIL_URL ")
-
-
 def start(tmp_path, **environment) -> subprocess.CompletedProcess:
     """Django's settings in a process of their own, with no other environment."""
-    command = [sys.executable, "-c", "from project import settings as s; print(s.DEBUG, s.HOST, s.PORT, s.HOLD_SECONDS, s.TIME_ZONE)"]
+    command = [
+        sys.executable,
+        "-c",
+        "from project import settings as s; print(s.DEBUG, s.HOST, s.PORT, s.HOLD_SECONDS, s.TIME_ZONE)",
+    ]
     environment = {"VAR_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
 

@@ -55,7 +55,7 @@ def test_every_login_is_one_of_its_own(anonymous):
     assert me(anonymous, second).status_code == 200
 
 
-@pytest.mark.parametrize("spelling", ["TESTUSER", "ｔｅｓｔuser", "TestUser"])  # noqa: RUF001
+@pytest.mark.parametrize("spelling", ["TESTUSER", "ｔｅｓｔuser", "TestUser"])
 def test_any_spelling_of_the_username_logs_in(anonymous, spelling):
     a_customer("testuser")
 

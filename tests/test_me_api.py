@@ -38,7 +38,12 @@ def test_a_change_touches_only_what_it_names(api):
     assert response.status_code == 200
     assert response.json()["first_name"] == "Tess"
     after = api.user
-    assert (after.first_name, after.last_name, after.email, after.password) == ("Tess", "", before.email, before.password)
+    assert (after.first_name, after.last_name, after.email, after.password) == (
+        "Tess",
+        "",
+        before.email,
+        before.password,
+    )
 
 
 def test_a_change_of_nothing_changes_nothing(api):
@@ -93,7 +98,11 @@ def test_a_new_password_ends_every_login(api):
 
 @pytest.mark.parametrize(
     ("old", "new", "field"),
-    [("wrong", "another long one", "old_password"), (PASSWORD, "short", "new_password"), (PASSWORD, "x" * 129, "new_password")],
+    [
+        ("wrong", "another long one", "old_password"),
+        (PASSWORD, "short", "new_password"),
+        (PASSWORD, "x" * 129, "new_password"),
+    ],
 )
 def test_a_refused_password_change_changes_nothing(api, old, new, field):
     assert fields(api.post("/api/me/password/", {"old_password": old, "new_password": new})) == [field]

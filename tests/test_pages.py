@@ -7,7 +7,7 @@ import pytest
 from project import environment
 from tests.conftest import refusal
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("path", ["/swagger/", "/redoc/"])
@@ -82,7 +82,9 @@ def test_metrics_are_for_this_machine(anonymous):
 
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/plain")
-    assert re.search(rb'marquee_requests_total\{[^}]*route="api/movies/"[^}]*status="200"[^}]*\} [1-9]', response.content)
+    assert re.search(
+        rb'marquee_requests_total\{[^}]*route="api/movies/"[^}]*status="200"[^}]*\} [1-9]', response.content
+    )
     assert metrics(anonymous, "::1").status_code == 200
 
 
@@ -97,7 +99,9 @@ def test_metrics_are_for_the_networks_that_are_named(anonymous, settings, monkey
     monkeypatch.setenv("METRICS_NETWORKS", "10.0.0.0/8, 2001:db8::/32")
     settings.METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")
 
-    assert [metrics(anonymous, address).status_code for address in ("10.1.2.3", "2001:db8::1", "127.0.0.1")] == [200] * 3
+    assert [metrics(anonymous, address).status_code for address in ("10.1.2.3", "2001:db8::1", "127.0.0.1")] == [
+        200
+    ] * 3
     assert metrics(anonymous, "11.1.2.3").status_code == 404
 
 
@@ -132,8 +136,10 @@ def test_a_foreign_host_is_refused_as_a_problem(anonymous, settings, path):
     assert anonymous.client.get("/api/movies/", headers={"Host": "testserver:8000"}).status_code == 200
 
 
-def test_answers_are_not_framed_or_sniffed(anonymous):
-    response = anonymous.get("/api/movies/")
-
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["X-Frame-Options"] == "DENY"
+def test_no_answer_is_sniffed_and_no_page_framed(anonymous):
+    for path in ("/api/movies/", "/api/nothing/", "/swagger/", "/redoc/", "/admin/login/", "/livez"):
+        assert anonymous.get(path).headers["X-Content-Type-Options"] == "nosniff", path
+    for path in ("/swagger/", "/redoc/", "/admin/login/"):
+        response = anonymous.get(path)
+        policy = response.headers.get("Content-Security-Policy", "")
+        assert response.headers.get("X-Frame-Options") == "DENY" or "frame-ancestors 'none'" in policy, path

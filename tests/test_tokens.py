@@ -113,7 +113,9 @@ def test_an_odd_jti_of_a_refresh_token_is_refused(api, anonymous, call, jti):
     assert response.status_code in ({401} if "refresh" in call else {204, 401})
 
 
-@pytest.mark.parametrize("claims", [{"user_id": "abc"}, {"sid": 2**70}, {"sid": True}, {"aud": "another"}, {"exp": "never"}])
+@pytest.mark.parametrize(
+    "claims", [{"user_id": "abc"}, {"sid": 2**70}, {"sid": True}, {"aud": "another"}, {"exp": "never"}]
+)
 def test_an_odd_claim_of_a_refresh_token_is_refused(api, anonymous, claims):
     for call in ("/api/token/refresh/", "/api/logout/"):
         assert refusal(anonymous.post(call, {"refresh": refresh_token(api, **claims)})) == INVALID
@@ -152,7 +154,9 @@ def test_another_key_or_a_changed_token_is_refused(api):
 
 
 @pytest.mark.parametrize(
-    "header", [{"kid": 5}, {"b64": False}, {"crit": ["exp"]}, {"alg": None}, {"alg": ["HS256"]}, {"alg": "hs256"}], ids=str
+    "header",
+    [{"kid": 5}, {"b64": False}, {"crit": ["exp"]}, {"alg": None}, {"alg": ["HS256"]}, {"alg": "hs256"}],
+    ids=str,
 )
 def test_an_odd_token_header_is_refused(api, header):
     assert refusal(ask(api, signed_by_hand({"alg": "HS256", "typ": "JWT"} | header, decoded(api)))) == INVALID
@@ -214,7 +218,9 @@ def test_every_401_says_how_to_authenticate(api, anonymous):
     assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
 
 
-@pytest.mark.parametrize("path", ["movies/", "movies/{movie}/", "movies/{movie}/shows/", "shows/{show}/", "shows/{show}/seats/"])
+@pytest.mark.parametrize(
+    "path", ["movies/", "movies/{movie}/", "movies/{movie}/shows/", "shows/{show}/", "shows/{show}/seats/"]
+)
 def test_on_public_reads_a_token_changes_nothing(api, anonymous, path):
     show = a_show()
     path = "/api/" + path.format(movie=show.movie_id, show=show.pk)

@@ -91,7 +91,7 @@ def programs(redis_url: str, flower_auth: str) -> list[Process]:
     common = {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
     celery = [sys.executable, "-m", "celery", "-A", "workers"]
     worker = [*celery, "worker", "--concurrency=2", "--loglevel=info", "--without-gossip", "--without-mingle"]
-    beat = [*celery, "beat", "--loglevel=info", "--pidfile=", f"--schedule={settings.VAR / 'celerybeat'}"]
+    beat = [*celery, "beat", "--loglevel=info", "--pidfile="]
     flower = [*celery, "flower", f"--address={FLOWER_HOST}", f"--port={settings.FLOWER_PORT}"]
     made = [
         Process("api", [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"], common, vital=True),

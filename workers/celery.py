@@ -1,0 +1,107 @@
+"""The Celery app and its beat. A message is a hint: what must happen stands in the database, so a queue may lose it.
+
+No promise waits for these processes: a stale hold is free without them, and a mail is late, not lost.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from typing import Any
+
+from celery import Celery, signals
+from celery.exceptions import CPendingDeprecationWarning
+from celery.schedules import crontab
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError as BrokerError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+log = logging.getLogger(__name__)
+
+AWAY = (OperationalError, InterfaceError, BrokerError)  # the database or the broker: the next tick tries again
+TASK_SECONDS = 120
+# Both below the lease, so that a conversation has ended before another worker may send the mail: the soft limit stops
+# a server that drips bytes and would outlast every time-out of a single answer, the hard one what the soft one cannot.
+MAIL_SOFT_SECONDS = settings.MAIL_LEASE_SECONDS * 3 // 5
+MAIL_HARD_SECONDS = settings.MAIL_LEASE_SECONDS * 4 // 5
+DAY_SECONDS = 24 * 3600
+
+
+def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
+    """A beat entry whose message dies before the next one, so that none pile up while no worker runs."""
+    return {"task": f"workers.tasks.{task}", "schedule": schedule or seconds, "options": {"expires": seconds * 0.8}}
+
+
+app = Celery("marquee", include=["workers.tasks"])
+app.conf.update(
+    broker_url=settings.REDIS_URL or "memory://",
+    # A silent broker must not hold a publisher: without time-outs of its own the client waits for more than 25 s.
+    broker_transport_options={
+        "socket_timeout": 3,
+        "socket_connect_timeout": 2,
+        "visibility_timeout": 2 * max(TASK_SECONDS, MAIL_HARD_SECONDS),  # a task that runs is not delivered again
+    },
+    broker_connection_timeout=2,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0},
+    accept_content=["json"],
+    task_serializer="json",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_soft_time_limit=TASK_SECONDS - 10,
+    task_time_limit=TASK_SECONDS,
+    task_annotations={"*": {"throws": AWAY}},  # expected: one line of ours, no traceback
+    # Mails have a queue of their own and the worker reads both in turn, so a slow mail server never stops the rest.
+    # Each queue with a key of its own: under one key every message would go into both.
+    task_queues=[Queue(name, routing_key=name) for name in ("celery", "mail")],  # type: ignore[no-untyped-call]
+    task_routes={"workers.tasks.send_mail": {"queue": "mail"}},
+    worker_concurrency=2,
+    worker_prefetch_multiplier=1,
+    worker_soft_shutdown_timeout=5,  # with REMAP_SIGTERM=SIGQUIT in the environment: a TERM lets a mail be finished
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # it would kill a mail between the yes and its stamp
+    worker_send_task_events=True,  # what Flower shows
+    worker_redirect_stdouts=False,
+    beat_scheduler="celery.beat:PersistentScheduler",
+    beat_schedule_filename=str(settings.VAR / "celerybeat"),
+    beat_schedule={
+        "sweep owed mail": every(3, "sweep_mail"),
+        "expire stale holds": every(15, "expire_holds"),
+        "purge ended logins and old keys": every(DAY_SECONDS, "purge", crontab(hour=4, minute=30)),
+    },
+)
+
+
+def stop_without_broker(**_: Any) -> None:
+    if not settings.REDIS_URL:
+        sys.exit("marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0.")
+
+
+def keep_djangos_logging(**_: Any) -> None:
+    """Celery sets up no logging of its own; what it says of every single message and tick would drown the rest."""
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("celery.beat").addFilter(without_stacks)
+    warnings.filterwarnings("ignore", "(?s).*worker_cancel_long_running", CPendingDeprecationWarning)  # decided above
+
+
+def without_stacks(record: logging.LogRecord) -> bool:
+    """Beat would print 200 lines at every tick that does not reach the broker."""
+    if str(record.msg).startswith("Message Error"):
+        record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], None, None
+    return True
+
+
+def say_what_is_away(sender: Any, exception: BaseException, **_: Any) -> None:
+    if isinstance(exception, AWAY):
+        log.error("%s failed: %s; the next tick tries again", sender.name, type(exception).__name__)
+
+
+signals.celeryd_init.connect(stop_without_broker)
+signals.import_modules.connect(stop_without_broker)  # what beat and Flower come through
+signals.setup_logging.connect(keep_djangos_logging)
+signals.task_failure.connect(say_what_is_away)

@@ -1,0 +1,41 @@
+"""Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find."""
+
+import logging
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from cinema import bookings, idempotency, logins, mail
+from workers.celery import MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
+
+log = logging.getLogger(__name__)
+
+MAILS_PER_SWEEP = 500
+HOLDS_PER_BATCH, BATCHES_PER_TICK = 1000, 100
+
+
+@app.task  # type: ignore[untyped-decorator]
+def sweep_mail() -> None:
+    """If the broker fails half-way, the mails that were not queued are due again after QUEUED_SECONDS."""
+    for due in mail.queue_due(MAILS_PER_SWEEP):
+        send_mail.apply_async(due, expires=mail.QUEUED_SECONDS)
+
+
+@app.task(soft_time_limit=MAIL_SOFT_SECONDS, time_limit=MAIL_HARD_SECONDS)  # type: ignore[untyped-decorator]
+def send_mail(kind: str, pk: int, attempt: int) -> None:
+    try:
+        mail.deliver(kind, pk, attempt)
+    except SoftTimeLimitExceeded:
+        mail.put_off(kind, pk, attempt + 1, f"not done in {MAIL_SOFT_SECONDS} s")
+
+
+@app.task  # type: ignore[untyped-decorator]
+def expire_holds() -> None:
+    for _ in range(BATCHES_PER_TICK):
+        if bookings.expire_stale(HOLDS_PER_BATCH) < HOLDS_PER_BATCH:
+            return
+
+
+@app.task  # type: ignore[untyped-decorator]
+def purge() -> None:
+    ended, old = logins.purge_ended(), idempotency.purge()
+    log.info("purged %s ended logins and %s old idempotency keys", ended, old)
