@@ -4,11 +4,10 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.timezone import localtime
 
-from cinema.models import Booking, Movie, Show
+from cinema.models import Booking, BookingQuerySet, Movie, Show
 
 Answer = dict[str, Any]
 PENDING = Booking.Status.PENDING.value
@@ -49,10 +48,9 @@ def show_of(
 
 def show(row: Show) -> Answer:
     """Wants the row with movie and screen."""
-    film = row.movie
-    return show_of(
-        row.pk, film.pk, film.title, film.duration_minutes, row.screen.name, row.date_time, row.total_seats, row.cancelled_at
-    )
+    film, starts = row.movie, row.date_time
+    film_columns = (film.pk, film.title, film.duration_minutes)
+    return show_of(row.pk, *film_columns, row.screen.name, starts, row.total_seats, row.cancelled_at)
 
 
 def show_with_seats(row: Show, available_seats: int) -> Answer:
@@ -88,7 +86,7 @@ def booking_of(
     }
 
 
-def booking_rows() -> QuerySet[Booking]:
+def booking_rows() -> BookingQuerySet:
     """Bookings with all that `booking` tells, in two queries, and the database's clock to read their expiry by."""
     rows = Booking.objects.select_related("show__movie", "show__screen").prefetch_related("seats")
     return rows.annotate(now=Now())

@@ -98,14 +98,15 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
         return None  # somebody was faster by a hair: look again
     found, (booking_id, expires_at, created_at), show = Found(*row[:6]), row[6:9], row[9:]
     if booking_id is None:
-        return _refuse(found, seats, show)
+        _refuse(found, seats, show)
+        return None
     told = answers.show_of(*show)
     times = (expires_at, created_at, created_at, created_at)
     return answers.booking_of(booking_id, reference, told, seats, status.value, *times)
 
 
 def _refuse(found: Found, seats: list[int], show: tuple[Any, ...]) -> None:
-    """In the order in which the steps one by one refuse."""
+    """Raise what forbids the sale, in the order of the steps one by one, if no more than this row is needed to know."""
     show_id, *_, total_seats, cancelled_at = show
     if not found.login:
         raise TokenInvalid

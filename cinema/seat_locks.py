@@ -56,11 +56,10 @@ def locked(show_id: int, seats: list[int], user_id: int, throttle: Throttle | No
     """
     owner, token = f"{user_id}:", secrets.token_hex(8)
     keys = [key_of(show_id, seat) for seat in seats]
-    calls, loser = None, 0
+    answer = None
     if settings.REDIS_URL:
-        values = (throttle.period, throttle.calls) if throttle else (0, 0)
-        words = (1 + len(keys), throttle.key if throttle else "", *keys, *values, owner, token, LOCK_SECONDS)
-        calls, loser = breaker.redis.ask(lambda: _acquire(*words), otherwise=(None, 0))
+        answer = breaker.redis.ask(lambda: _acquire(keys, throttle, owner, token), otherwise=None)
+    calls, loser = answer or (None, 0)
     if throttle:
         throttle.judge(calls)
     if loser:
@@ -68,11 +67,13 @@ def locked(show_id: int, seats: list[int], user_id: int, throttle: Throttle | No
     try:
         yield
     finally:
-        if calls is not None:
+        if answer:
             breaker.redis.ask(lambda: breaker.tell("EVAL", RELEASE, len(keys), *keys, owner + token), otherwise=None)
 
 
-def _acquire(*words: str | int) -> tuple[int, int]:
+def _acquire(keys: list[str], throttle: Throttle | None, owner: str, token: str) -> tuple[int, int] | None:
+    key, limits = (throttle.key, (throttle.period, throttle.calls)) if throttle else ("", (0, 0))
+    words: tuple[str | int, ...] = (1 + len(keys), key, *keys, *limits, owner, token, LOCK_SECONDS)
     try:
         calls, loser = breaker.call("EVALSHA", ACQUIRE_SHA, *words)
     except NoScriptError:  # a Redis that was restarted or flushed

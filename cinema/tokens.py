@@ -11,6 +11,7 @@ from ninja_jwt.tokens import AccessToken, RefreshToken
 from cinema.errors import TokenExpired, TokenInvalid
 
 LARGEST_ID = 2**63 - 1
+LONGEST_JTI = 32
 LONGEST_TOKEN = 800  # characters; ours have about 300, and a header deeper than this holds exhausts the JSON parser
 REMEMBERED = 10_000  # tokens a process; checking one again costs a hundred microseconds
 JWT = settings.NINJA_JWT
@@ -46,10 +47,12 @@ def read(raw: str, kind: str) -> Claims:
 @lru_cache(REMEMBERED)  # by the whole token; a refusal is not remembered, and expiry is asked at every hit
 def _claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
     claims = _verified(raw, keys)
-    ids = [claims.get("user_id"), claims.get("sid")]
+    ids, exp, jti = [claims.get("user_id"), claims.get("sid")], claims["exp"], claims["jti"]
     if claims.get("token_type") != kind or not all(type(id_) is int and 0 < id_ <= LARGEST_ID for id_ in ids):
         raise TokenInvalid
-    return Claims(claims["user_id"], claims["sid"], claims["jti"], int(claims["exp"]))
+    if type(exp) is not int or not (isinstance(jti, str) and jti.isascii() and len(jti) <= LONGEST_JTI):
+        raise TokenInvalid
+    return Claims(claims["user_id"], claims["sid"], jti, exp)
 
 
 def _verified(raw: str, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from django.http import HttpRequest
 from ninja import NinjaAPI
-from ninja.openapi.schema import OpenAPISchema
+from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.renderers import BaseRenderer
 
 from cinema.api import accounts, bookings, errors, movies
@@ -28,7 +28,7 @@ class Renderer(BaseRenderer):
 class MarqueeAPI(NinjaAPI):
     def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**how)
-        document["components"]["schemas"]["Problem"] = Problem.json_schema()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema(ref_template=REF_TEMPLATE)
         document["components"]["schemas"].update(document["components"]["schemas"]["Problem"].pop("$defs", {}))
         return document
 

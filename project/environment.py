@@ -33,7 +33,7 @@ def flag(name: str, default: bool) -> bool:
 
 def number(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
     value = text(name, str(default))
-    if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
         raise ImproperlyConfigured(f"{name} is {value!r}: it must be a whole number from {least} to {most}.")
     return int(value)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from uuid import uuid4
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
 
@@ -30,7 +31,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex  # type: ignore[attr-defined]
-        response = self.get_response(request)
+        response = self._response(request)
         if response.status_code >= 400 and request.path.startswith("/api/"):
             response = _as_problem(request, response)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
@@ -38,6 +39,13 @@ class RequestMiddleware:
             response.headers.setdefault("Content-Length", str(len(response.content)))
         _count(request, response, time.perf_counter() - started)
         return response
+
+    def _response(self, request: HttpRequest) -> HttpResponse:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return problem(request, errors.BadRequest("This host name is not one of ours: see ALLOWED_HOSTS."))
+        return self.get_response(request)
 
 
 def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:

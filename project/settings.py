@@ -53,15 +53,15 @@ INSTALLED_APPS = [
     "ninja",  # its own static files: Swagger and ReDoc load nothing from outside
 ]
 MIDDLEWARE = [
-    "project.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "project.middleware.RequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "project.site.SessionMiddleware",
-    "project.site.CsrfViewMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "project.site.AuthenticationMiddleware",
     "project.site.MessageMiddleware",
-    "project.site.XFrameOptionsMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"

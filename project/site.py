@@ -6,7 +6,6 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponseBase
-from django.middleware import clickjacking, csrf
 
 
 class _SiteOnly:
@@ -21,13 +20,7 @@ class _SiteOnly:
 class SessionMiddleware(_SiteOnly, sessions.SessionMiddleware): ...
 
 
-class CsrfViewMiddleware(_SiteOnly, csrf.CsrfViewMiddleware): ...
-
-
 class AuthenticationMiddleware(_SiteOnly, auth.AuthenticationMiddleware): ...
 
 
 class MessageMiddleware(_SiteOnly, messages.MessageMiddleware): ...
-
-
-class XFrameOptionsMiddleware(_SiteOnly, clickjacking.XFrameOptionsMiddleware): ...

@@ -28,8 +28,9 @@ def a_screen() -> Screen:
 
 def a_show(starts_in: timedelta = timedelta(days=1), **fields) -> Show:
     """On a screen of its own, so that it overlaps nothing."""
+    movie, screen = fields.pop("movie", None) or a_movie(), fields.pop("screen", None) or a_screen()
     fields = {"total_seats": 100, "date_time": timezone.now() + starts_in} | fields
-    return Show.objects.create(**{"movie": fields.get("movie") or a_movie(), "screen": fields.get("screen") or a_screen()} | fields)
+    return Show.objects.create(movie=movie, screen=screen, **fields)
 
 
 def a_caller(user: User | None = None) -> Caller:

@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def taken(show: Show) -> list[int]:
-    return list(BookingSeat.objects.live().filter(show=show).order_by("seat_number").values_list("seat_number", flat=True))
+    live = BookingSeat.objects.live().filter(show=show)
+    return sorted(live.values_list("seat_number", flat=True))
 
 
 def history(booking_id: int) -> list[str]:

@@ -143,3 +143,35 @@ def test_no_answer_is_sniffed_and_no_page_framed(anonymous):
         response = anonymous.get(path)
         policy = response.headers.get("Content-Security-Policy", "")
         assert response.headers.get("X-Frame-Options") == "DENY" or "frame-ancestors 'none'" in policy, path
+
+
+def test_an_allowed_origin_may_read_every_answer_of_the_api(anonymous, settings):
+    origin = "https://app.example"
+    settings.CORS_ALLOWED_ORIGINS = [origin]
+
+    for method, path in (
+        ("GET", "/api/movies/"),
+        ("GET", "/api/me/"),
+        ("GET", "/api/nothing/"),
+        ("DELETE", "/api/me/"),
+    ):
+        response = anonymous(method, path, Origin=origin)
+        assert response.headers.get("Access-Control-Allow-Origin") == origin, (method, path)
+        assert "Access-Control-Allow-Origin" not in anonymous(method, path, Origin="https://evil.example").headers
+
+
+def test_a_browser_may_ask_before_it_books(anonymous, settings):
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+
+    response = anonymous(
+        "OPTIONS",
+        "/api/shows/1/book/",
+        Origin="https://app.example",
+        Access_Control_Request_Method="POST",
+        Access_Control_Request_Headers="authorization, content-type, idempotency-key",
+    )
+
+    assert response.status_code == 200
+    assert {"authorization", "content-type", "idempotency-key"} <= set(
+        response.headers["Access-Control-Allow-Headers"].replace(" ", "").split(",")
+    )

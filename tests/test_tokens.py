@@ -95,12 +95,12 @@ def test_a_token_expires_to_the_second(api):
 
 
 def test_a_far_future_is_a_future(api):
-    for exp in (2**40, 2**70, 10**300, 2.0**40):
+    for exp in (2**40, 2**70, 10**300):
         assert ask(api, forged(api, exp=exp)).status_code == 200, exp
 
 
-@pytest.mark.parametrize("exp", ["9999999999", True])
-def test_an_expiry_is_a_number(api, exp):
+@pytest.mark.parametrize("exp", ["9999999999", True, 2.0**40])
+def test_an_expiry_is_a_whole_number(api, exp):
     assert refusal(ask(api, forged(api, exp=exp)))[0] == 401
 
 

@@ -11,7 +11,16 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import Model, QuerySet
 from ninja import Field, Path, Schema
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cinema.models import User
 
@@ -75,7 +84,7 @@ Username = Annotated[Text, StringConstraints(min_length=1, max_length=150), Afte
 Email = Annotated[Text, StringConstraints(min_length=3, max_length=254), AfterValidator(_canonical_email)]
 Token = Annotated[Text, StringConstraints(min_length=1, max_length=2048)]
 SeatNumber = Annotated[int, Field(ge=1, le=LARGEST_SEAT)]
-Day = Annotated[date, BeforeValidator(_iso_day)]
+Day = Annotated[date, BeforeValidator(_iso_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
 Flag = Annotated[bool, BeforeValidator(_decided)]
 StatusName = Literal["pending", "booked", "cancelled", "expired"]
 
@@ -108,11 +117,12 @@ class SignUp(Input):
         }
     )
 
-    @model_validator(mode="after")
-    def same(self) -> SignUp:
-        if self.password != self.password_confirm:
-            raise ValueError("password_confirm must repeat the password")
-        return self
+    @field_validator("password_confirm")
+    @classmethod
+    def same(cls, repeated: str, info: ValidationInfo) -> str:
+        if repeated != info.data.get("password", repeated):
+            raise ValueError("must repeat the password")
+        return repeated
 
 
 class LogIn(Input):
@@ -123,6 +133,7 @@ class LogIn(Input):
 
 class Refresh(Input):
     refresh: Token
+    model_config = ConfigDict(json_schema_extra={"example": {"refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…"}})
 
 
 class ResetRequest(Input):
@@ -133,6 +144,9 @@ class ResetRequest(Input):
 class ResetConfirm(Input):
     token: Token
     new_password: Password
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"token": "1.d1x2k3-0f4e…", "new_password": "a new and longer one"}}
+    )
 
 
 class Profile(Input):
@@ -145,6 +159,9 @@ class Profile(Input):
 class NewPassword(Input):
     old_password: Annotated[Text, StringConstraints(max_length=128)]
     new_password: Password
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"old_password": "testpass123", "new_password": "a new and longer one"}}
+    )
 
 
 def _one_or_several(schema: dict[str, Any]) -> None:

@@ -26,23 +26,26 @@ class Command(BaseCommand):
         if User.objects.exists() or Movie.objects.exists():
             raise CommandError("The database is not empty. The benchmark's data goes into a database of its own.")
         users = User.objects.bulk_create(
-            [User(username=f"user{n}", email=f"user{n}@example.com", password="!") for n in range(1, USERS + 1)]
+            [User(username=f"user{n}", email=f"user{n}@example.com") for n in range(1, USERS + 1)]
         )
         programme()
         until = timezone.now() + settings.NINJA_JWT["REFRESH_TOKEN_LIFETIME"]
-        logins = AuthSession.objects.bulk_create([AuthSession(user=user, refresh_jti=JTI, expires_at=until) for user in users])
+        logins = AuthSession.objects.bulk_create(
+            [AuthSession(user=user, refresh_jti=JTI, expires_at=until) for user in users]
+        )
         signed = [tokens.sign(login.user_id, login.pk, JTI)["access"] for login in logins]
         options["tokens"].write_text("\n".join(signed) + "\n")
 
 
 def programme() -> None:
     """20 films, and 200 shows of 300 seats: one an hour, from the next hour on."""
-    movies = Movie.objects.bulk_create([Movie(title=f"Movie {n}", duration_minutes=90 + n) for n in range(1, MOVIES + 1)])
+    movies = Movie.objects.bulk_create(
+        [Movie(title=f"Movie {n}", duration_minutes=90 + n) for n in range(1, MOVIES + 1)]
+    )
     screens = Screen.objects.bulk_create([Screen(name=f"Screen {n}") for n in range(1, 9)])
     starts = timezone.now() + timedelta(hours=1)
-    Show.objects.bulk_create(
-        [
-            Show(movie=movies[n % MOVIES], screen=screens[n % 8], date_time=starts + timedelta(hours=n), total_seats=SEATS)
-            for n in range(SHOWS)
-        ]
-    )
+    shows = [
+        Show(movie=movies[n % MOVIES], screen=screens[n % 8], date_time=starts + timedelta(hours=n), total_seats=SEATS)
+        for n in range(SHOWS)
+    ]
+    Show.objects.bulk_create(shows)
