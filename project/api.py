@@ -40,6 +40,7 @@ api = MarqueeAPI(
     docs_url=None,  # the pages have addresses of their own
     parser=StrictParser(),
     renderer=Renderer(),
+    openapi_extra={"tags": [{"name": "What is on"}, {"name": "Account"}, {"name": "Bookings"}]},  # as one meets them
 )
 errors.register(api)
 for room in (bookings, movies, accounts):  # in the order of their calls: a path is matched from the top

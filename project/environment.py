@@ -137,8 +137,12 @@ def email(url: str) -> dict[str, Any]:
     """Django's EMAIL_* settings; without a URL every mail becomes one `.eml` file."""
     if not url:
         return {"EMAIL_BACKEND": "cinema.eml_files.EmailBackend"}
-    parts = urlsplit(url)
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = None
+    if not known:
         raise ImproperlyConfigured("EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465.")
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",

@@ -53,8 +53,9 @@ def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     if response.headers.get("Content-Type") == PROBLEM_JSON:
         return response
     told = problem(request, DJANGO_REFUSES.get(response.status_code, errors.Defect)())
-    if "Allow" in response:
-        told["Allow"] = response["Allow"]
+    for name, value in response.items():  # Allow, and what a browser needs to read it
+        told.headers.setdefault(name, value)
+    told.headers.pop("Content-Length", None)
     return told
 
 

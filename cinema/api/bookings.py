@@ -34,6 +34,7 @@ router = Router(tags=["Bookings"])
 
 KEYED = (BadIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused, NotFound, ShowStarted)
 SALE = (*KEYED, SeatTaken, SeatContended, ShowCancelled, SeatOutOfRange, Throttled)
+NOTHING = Nothing()
 KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -75,7 +76,7 @@ def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
         HoldExpired, BookingClosed, SeatContended, ShowCancelled, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]
     ),
 )
-def confirm(request: CallerRequest, booking_id: Id, body: Nothing | None = None) -> HttpResponse:
+def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. Of a booked one: the same answer again."""
     return _answer(bookings.confirm(request.auth, booking_id, _key(request, body)))
 
@@ -87,7 +88,7 @@ def confirm(request: CallerRequest, booking_id: Id, body: Nothing | None = None)
     summary="Cancel a booking or a hold",
     openapi_extra=refuses(HoldExpired, SeatContended, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]),
 )
-def cancel(request: CallerRequest, booking_id: Id, body: Nothing | None = None) -> HttpResponse:
+def cancel(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. The seats are free at once. Of a cancelled one: the same answer again."""
     return _answer(bookings.cancel(request.auth, booking_id, _key(request, body)))
 
@@ -126,10 +127,9 @@ def get_booking(request: CustomerRequest, booking_id: Id) -> dict[str, Any]:
     return answers.booking(row)
 
 
-def _key(request: HttpRequest, body: Input | None) -> Key | None:
+def _key(request: HttpRequest, body: Input) -> Key | None:
     header = request.META.get("HTTP_IDEMPOTENCY_KEY")
-    values = body.model_dump(exclude_unset=True) if body else {}
-    return key_from(header, request.method or "", request.path, values)
+    return key_from(header, request.method or "", request.path, body.model_dump(exclude_unset=True))
 
 
 def _answer(outcome: Outcome) -> HttpResponse:
