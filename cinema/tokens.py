@@ -50,7 +50,8 @@ def _claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
     ids, exp, jti = [claims.get("user_id"), claims.get("sid")], claims["exp"], claims["jti"]
     if claims.get("token_type") != kind or not all(type(id_) is int and 0 < id_ <= LARGEST_ID for id_ in ids):
         raise TokenInvalid
-    if type(exp) is not int or not (isinstance(jti, str) and jti.isalnum() and jti.isascii() and len(jti) <= LONGEST_JTI):
+    plain = isinstance(jti, str) and jti.isalnum() and jti.isascii() and len(jti) <= LONGEST_JTI
+    if type(exp) is not int or not plain:
         raise TokenInvalid
     return Claims(claims["user_id"], claims["sid"], jti, exp)
 

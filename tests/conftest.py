@@ -12,6 +12,15 @@ from cinema.models import AuthSession, User
 from tests.factories import a_caller
 
 
+@pytest.fixture(scope="session", autouse=True)
+def flush_by_delete():
+    """PostgreSQL's TRUNCATE of two dozen small tables takes ten times as long, behind every test."""
+    if connection.vendor == "postgresql":
+        quote = connection.ops.quote_name
+        flush = lambda style, tables, **how: [f"DELETE FROM {quote(table)}" for table in tables]  # noqa: E731
+        connection.ops.sql_flush = flush
+
+
 @pytest.fixture(autouse=True)
 def fresh_redis_and_no_throttles(settings):
     """Every test starts with an empty Redis, a closed breaker, and no throttle but the one it sets."""

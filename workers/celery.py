@@ -56,7 +56,7 @@ app.conf.update(
     task_soft_time_limit=TASK_SECONDS - 10,
     task_time_limit=TASK_SECONDS,
     task_annotations={"*": {"throws": AWAY}},  # expected: one line of ours, no traceback
-    # Mails have a queue of their own and the worker reads both in turn, so a slow mail server never stops the rest.
+    # Mails have a queue of their own and both are read in turn: a slow server delays the rest by one mail, not by all.
     # Each queue with a key of its own: under one key every message would go into both.
     task_queues=[Queue(name, routing_key=name) for name in ("celery", "mail")],  # type: ignore[no-untyped-call]
     task_routes={"workers.tasks.send_mail": {"queue": "mail"}},
