@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models.functions import Now
 from django.utils.timezone import localtime
@@ -92,6 +92,10 @@ def booking_rows() -> BookingQuerySet:
     return rows.annotate(now=Now())
 
 
+def booking_with(pk: int) -> Answer:
+    return booking(booking_rows().get(pk=pk))
+
+
 def booking(row: Booking) -> Answer:
     """Wants a row of `booking_rows`."""
     now: datetime = row.now  # type: ignore[attr-defined] # annotated
@@ -106,3 +110,14 @@ def booking(row: Booking) -> Answer:
         row.updated_at,
         now,
     )
+
+
+class Outcome(NamedTuple):
+    """The booking as the API tells it, and whether this call made it."""
+
+    booking: Answer
+    created: bool = False
+
+    @property
+    def status(self) -> int:
+        return 201 if self.created else 200

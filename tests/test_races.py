@@ -6,8 +6,11 @@ import time
 import pytest
 from django.db import connection, transaction
 from django.db.models import Count
+from django.db.models.functions import Now
 
-from cinema import bookings, one_statement
+from cinema import bookings, one_statement, step_by_step
+from cinema.answers import Outcome
+from cinema.errors import SeatContended, SeatTaken
 from cinema.models import Booking, BookingEvent, BookingQuerySet, BookingSeat, Show
 from tests.factories import a_booking, a_caller, a_hold, a_show, make_stale
 from tests.racing import kinds, race
@@ -62,7 +65,7 @@ def test_groups_that_overlap_are_sold_whole_or_not_at_all(with_and_without_redis
 
     results = race(*[lambda c=c, g=g: bookings.book(c, show.pk, g) for c, g in zip(callers, groups, strict=True)])
 
-    won = [result for result in results if isinstance(result, bookings.Outcome)]
+    won = [result for result in results if isinstance(result, Outcome)]
     assert won
     assert set(kinds(results)) <= REFUSED | {"Outcome"}
     sold = sorted(seat for outcome in won for seat in outcome.booking["seat_numbers"])
@@ -73,7 +76,7 @@ def test_groups_that_overlap_are_sold_whole_or_not_at_all(with_and_without_redis
 @pytest.mark.skipif(on_sqlite, reason="SQLite has one writer at a time: there is no race to lose")
 def test_control_without_constraint_and_locks_a_seat_is_oversold(no_seat_constraint, settings, monkeypatch):
     settings.REDIS_URL = ""
-    monkeypatch.setattr(bookings, "_locked_show", lambda pk: Show.objects.annotate(now=bookings.Now()).get(pk=pk))
+    monkeypatch.setattr(step_by_step, "locked_show", lambda pk: Show.objects.annotate(now=Now()).get(pk=pk))
     callers = [a_caller() for _ in range(16)]
 
     for _ in range(5):
@@ -131,7 +134,7 @@ def test_confirm_against_cancel_has_one_story(turn):
 
     story = list(hold.events.order_by("id").values_list("kind", flat=True))
     assert story in (["held", "booked", "cancelled"], ["held", "cancelled"])
-    assert isinstance(results[1], bookings.Outcome)
+    assert isinstance(results[1], Outcome)
     assert kinds(results[:1]) == ({"Outcome": 1} if len(story) == 3 else {"BookingClosed": 1})
     assert Booking.objects.get().status == "cancelled"
     assert not BookingSeat.objects.live().exists()
@@ -214,7 +217,7 @@ def test_no_seat_is_sold_in_a_hall_being_cut():
 @pytest.mark.skipif(on_sqlite, reason="SQLite has one writer at a time: there is no race to lose")
 def test_control_without_the_show_lock_a_seat_is_sold_in_a_cut_hall(monkeypatch):
     monkeypatch.setattr(one_statement, "SALE", one_statement.SALE.replace("FOR KEY SHARE", ""))
-    monkeypatch.setattr(bookings, "_locked_show", lambda pk: Show.objects.annotate(now=bookings.Now()).get(pk=pk))
+    monkeypatch.setattr(step_by_step, "locked_show", lambda pk: Show.objects.annotate(now=Now()).get(pk=pk))
 
     show = sell_while_a_clerk_cuts_the_hall()
 
@@ -231,7 +234,7 @@ def test_a_hundred_sales_and_returns_leave_no_seat_behind(with_and_without_redis
                 seats = {(first + turn) % 12 + 1, (first * 5 + turn * 7) % 12 + 1}
                 try:
                     told = bookings.book(caller, show.pk, seats).booking
-                except (bookings.SeatTaken, bookings.SeatContended):
+                except (SeatTaken, SeatContended):
                     continue
                 bookings.cancel(caller, told["id"])
 

@@ -8,7 +8,7 @@ import pytest
 from django_redis import get_redis_connection
 
 from cinema import bookings, breaker, seat_locks
-from cinema.errors import SeatContended
+from cinema.errors import NotFound, SeatContended, SeatTaken
 from cinema.models import Booking
 from tests.factories import a_caller, a_show
 from tests.services import free_port, start_redis
@@ -70,7 +70,7 @@ def test_the_same_seat_of_another_show_is_another_lock():
 
 
 def test_a_refused_booking_releases_its_locks():
-    with pytest.raises(bookings.NotFound):
+    with pytest.raises(NotFound):
         bookings.book(a_caller(), 999, [1])
 
     assert keys() == {}
@@ -118,7 +118,7 @@ def test_sales_go_on_when_redis_is_killed(dying_redis):
 
     assert all(outcome.created for outcome in outcomes)
     assert breaker.redis.is_open
-    with pytest.raises(bookings.SeatTaken):
+    with pytest.raises(SeatTaken):
         bookings.book(a_caller(), show.pk, [1])
 
 

@@ -8,10 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from cinema import answers, bookings
+from cinema.answers import Outcome
 from cinema.api.auth import CallerRequest, CustomerRequest, caller, customer
 from cinema.api.errors import refuses
-from cinema.api.schemas import BookingOut, BookingPage, Flag, Id, Input, Nothing, Page, Seats, StatusName
-from cinema.bookings import Outcome
+from cinema.api.fields import Flag, Id, StatusName
+from cinema.api.schemas import BookingOut, BookingPage, Input, Nothing, Page, Seats
 from cinema.errors import (
     BadIdempotencyKey,
     BookingClosed,

@@ -12,7 +12,8 @@ from ninja import Query, Router
 
 from cinema import answers
 from cinema.api.errors import refuses
-from cinema.api.schemas import Day, Flag, Id, MovieOut, MoviePage, Page, SeatMapOut, ShowOut, ShowPage, Text
+from cinema.api.fields import Day, Flag, Id, Text
+from cinema.api.schemas import MovieOut, MoviePage, Page, SeatMapOut, ShowOut, ShowPage
 from cinema.errors import Invalid, NotFound
 from cinema.models import Movie, Show, seats_free
 

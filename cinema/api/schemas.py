@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db.models import Model, QuerySet
-from ninja import Field, Path, Schema
+from ninja import Field, Schema
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     StringConstraints,
     ValidationInfo,
@@ -22,71 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from cinema.models import User
+from cinema.api.fields import Email, Name, Password, SeatNumber, StatusName, Text, Token, Username, WholeNumber
 
 Row = TypeVar("Row", bound=Model)
-LARGEST_ID = 2**63 - 1
-LARGEST_SEAT = 2**31 - 1
-
-
-def _no_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not contain a NUL character")
-    return text
-
-
-def _canonical_username(name: str) -> str:
-    name = User.normalize_username(name)
-    try:
-        for validate in User._meta.get_field("username").validators:
-            validate(name)
-    except ValidationError as error:
-        raise ValueError(" ".join(error.messages)) from None
-    return name
-
-
-def _canonical_email(email: str) -> str:
-    email = User.objects.normalize_email(email)
-    try:
-        validate_email(email)
-    except ValidationError:
-        raise ValueError("must be an e-mail address like name@example.com") from None
-    if len(email) > 254:
-        raise ValueError("must have at most 254 characters")
-    return email
-
-
-def _digits(value: Any) -> Any:
-    """In a query, pydantic would take 1.0, 1_0 or digits of other scripts for a whole number."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 20):
-        raise ValueError("must be a whole number")
-    return value
-
-
-def _iso_day(value: Any) -> Any:
-    """In a query, pydantic would take a number for a date."""
-    if isinstance(value, str) and not (len(value) == 10 and value[4] == value[7] == "-" and value.isascii()):
-        raise ValueError("must be a day like 2026-12-24")
-    return value
-
-
-def _decided(value: Any) -> Any:
-    if isinstance(value, str) and value not in {"true", "false"}:
-        raise ValueError("must be true or false")
-    return value
-
-
-Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-Text = Annotated[str, AfterValidator(_no_nul)]
-Name = Annotated[Text, StringConstraints(max_length=150)]
-Password = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
-Username = Annotated[Text, StringConstraints(min_length=1, max_length=150), AfterValidator(_canonical_username)]
-Email = Annotated[Text, StringConstraints(min_length=3, max_length=254), AfterValidator(_canonical_email)]
-Token = Annotated[Text, StringConstraints(min_length=1, max_length=2048)]
-SeatNumber = Annotated[int, Field(ge=1, le=LARGEST_SEAT)]
-Day = Annotated[date, BeforeValidator(_iso_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
-Flag = Annotated[bool, BeforeValidator(_decided)]
-StatusName = Literal["pending", "booked", "cancelled", "expired"]
 
 
 class Input(BaseModel):
@@ -195,8 +129,8 @@ class Seats(Input):
 
 
 class Page(Schema):
-    limit: Annotated[int, BeforeValidator(_digits)] = Field(50, ge=1, le=100)
-    offset: Annotated[int, BeforeValidator(_digits)] = Field(0, ge=0, le=1_000_000)
+    limit: WholeNumber = Field(50, ge=1, le=100)
+    offset: WholeNumber = Field(0, ge=0, le=1_000_000)
 
     def of(self, rows: QuerySet[Row], tell: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
         """One page of `rows`. They are counted only where the page does not show how many there are."""

