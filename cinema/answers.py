@@ -53,10 +53,6 @@ def show(row: Show) -> Answer:
     return show_of(row.pk, *film_columns, row.screen.name, starts, row.total_seats, row.cancelled_at)
 
 
-def show_with_seats(row: Show, available_seats: int) -> Answer:
-    return show(row) | {"available_seats": available_seats}
-
-
 def booking_of(
     pk: int,
     reference: str,

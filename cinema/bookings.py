@@ -60,7 +60,9 @@ def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
 
     Raises NotFound, HoldExpired, ShowStarted.
     """
-    return _settle(caller, key, lambda: _cancel(caller, booking_id))
+    outcome = _settle(caller, key, lambda: _cancel(caller, booking_id))
+    seat_locks.give_back(outcome.booking["show"]["id"], outcome.booking["seat_numbers"])
+    return outcome
 
 
 def expire_stale(limit: int = 1000) -> int:
@@ -72,7 +74,8 @@ def expire_stale(limit: int = 1000) -> int:
 
 def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None) -> Outcome:
     throttle = None if caller.staff else throttles.throttle("booking", caller.user_id)
-    with seat_locks.locked(show_id, seats, caller.user_id, throttle):
+    ask_marks = key is None and logins.was_live(caller)
+    with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
         if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
             return Outcome(told, created=True)
         return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 FAILURES = 3
 OPEN_SECONDS = 5.0
 Answer = TypeVar("Answer")
+Word = str | int | bytes
 _thread = threading.local()
 
 
@@ -57,14 +58,14 @@ class Breaker:
 redis = Breaker()
 
 
-def call(*command: str | int) -> Any:
+def call(*command: Word) -> Any:
     """One round trip. Raises RedisError, a time-out too, and then the next call connects anew."""
     connection = _connection()
     connection.send_command(*command)
     return connection.read_response()
 
 
-def tell(*command: str | int) -> None:
+def tell(*command: Word) -> None:
     """Send a command that nobody waits for. Raises RedisError if it cannot even be sent."""
     connection = _connection()
     connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), command]))

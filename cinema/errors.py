@@ -90,9 +90,15 @@ class SeatTaken(Refusal):
     status, code = 409, "seat_taken"
     detail = "A seat you asked for is taken. Choose another."
 
+    sold: list[int]  # of these, the seats that are booked: no clock gives them back
+
+    def __init__(self, detail: str = "", *, sold: list[int] | None = None, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self.sold = sold or []
+
     @classmethod
-    def of(cls, seats: list[int]) -> Self:
-        return cls(f"Taken: {', '.join(map(str, seats))}. Choose other seats.", seats=seats)
+    def of(cls, seats: list[int], sold: list[int] | None = None) -> Self:
+        return cls(f"Taken: {', '.join(map(str, seats))}. Choose other seats.", sold=sold, seats=seats)
 
 
 class SeatContended(Refusal):

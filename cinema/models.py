@@ -15,11 +15,11 @@ from django.db.models.functions import Coalesce, Now
 
 from cinema.accounts import AuthSession, PasswordReset, User
 from cinema.outbox import OwedMail
-from cinema.programme import Movie, Screen, Show
+from cinema.programme import Movie, Screen, Show, ShowQuerySet
 
 __all__ = [
     "AuthSession", "Booking", "BookingEvent", "BookingSeat", "IdempotencyKey", "Movie", "PasswordReset", "Screen",
-    "Show", "User",
+    "Show", "ShowQuerySet", "User",
 ]  # fmt: skip
 
 REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are read as another

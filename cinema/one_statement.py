@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.transaction import TransactionManagementError
 
-from cinema import answers
+from cinema import answers, logins
 from cinema.errors import NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted, TokenInvalid
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, new_reference
@@ -31,7 +31,7 @@ WITH login AS (
   SELECT FROM cinema_booking
   WHERE show_id = %(show)s::bigint AND user_id = %(user)s::bigint AND holding
 ), in_the_way AS (
-  SELECT seat_number, held_until <= statement_timestamp() AS stale FROM cinema_bookingseat
+  SELECT seat_number, held_until, held_until <= statement_timestamp() AS stale FROM cinema_bookingseat
   WHERE show_id = %(show)s::bigint AND taken AND seat_number = ANY(%(seats)s::int[])
 ), booking AS (
   INSERT INTO cinema_booking (user_id, show_id, status, holding, reference, expires_at, created_at, updated_at)
@@ -51,6 +51,7 @@ WITH login AS (
   FROM booking
 )
 SELECT EXISTS (SELECT FROM login), EXISTS (SELECT FROM own), ARRAY(SELECT seat_number FROM in_the_way ORDER BY 1),
+  ARRAY(SELECT seat_number FROM in_the_way WHERE held_until IS NULL),
   coalesce((SELECT bool_or(stale) FROM in_the_way), false), show.started, show.too_small,
   booking.id, booking.expires_at, booking.created_at,
   show.id, movie.id, movie.title, movie.duration_minutes, screen.name, show.date_time, show.total_seats,
@@ -66,6 +67,7 @@ class Found(NamedTuple):
     login: bool
     own_hold: bool
     in_the_way: list[int]
+    sold: list[int]
     stale: bool
     started: bool
     too_small: bool
@@ -96,20 +98,21 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
             row = cursor.fetchone()
     except IntegrityError:
         return None  # somebody was faster by a hair: look again
-    found, (booking_id, expires_at, created_at), show = Found(*row[:6]), row[6:9], row[9:]
+    found, (booking_id, expires_at, created_at), show = Found(*row[:7]), row[7:10], row[10:]
     if booking_id is None:
-        _refuse(found, seats, show)
+        _refuse(found, caller, seats, show)
         return None
     told = answers.show_of(*show)
     times = (expires_at, created_at, created_at, created_at)
     return answers.booking_of(booking_id, reference, told, seats, status.value, *times)
 
 
-def _refuse(found: Found, seats: list[int], show: tuple[Any, ...]) -> None:
+def _refuse(found: Found, caller: Caller, seats: list[int], show: tuple[Any, ...]) -> None:
     """Raise what forbids the sale, in the order of the steps one by one, if no more than this row is needed to know."""
     show_id, *_, total_seats, cancelled_at = show
     if not found.login:
         raise TokenInvalid
+    logins.saw_live(caller)
     if show_id is None:
         raise NotFound
     if cancelled_at:
@@ -119,4 +122,4 @@ def _refuse(found: Found, seats: list[int], show: tuple[Any, ...]) -> None:
     if found.too_small:
         raise SeatOutOfRange.of([seat for seat in seats if seat > total_seats], total_seats)
     if found.in_the_way and not found.own_hold and not found.stale:
-        raise SeatTaken.of(found.in_the_way)
+        raise SeatTaken.of(found.in_the_way, found.sold)

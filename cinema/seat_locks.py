@@ -7,75 +7,137 @@
 * Its value is customer and random token. Another's refuses; the same customer's passes, so that an honest retry is
   not refused by its own first attempt, and the first attempt's release does not open the second's lock.
 * It is dead after seconds, whatever became of its owner. Without Redis the database alone says who gets the seat.
+
+A mark remembers for a second that a seat is booked, so that the crowd in front of a full hall is refused without the
+database. A refusal by the database sets it; a cancel deletes it before it answers. So that a slow refusal cannot set
+it again behind the cancel, it is set only if nothing of the show was given back since the request began.
 """
 
 import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from django.conf import settings
 from redis.exceptions import NoScriptError
 
 from cinema import breaker
-from cinema.errors import SeatContended
+from cinema.errors import SeatContended, SeatTaken
 from cinema.throttles import Throttle
 
 LOCK_SECONDS = 5  # longer than any booking transaction: the database gives up on a lock after 1 s
 
-# KEYS: the throttle's, then the seats'. Answers the calls of this window and which seat, if any, is another's.
+MARK_MS = 1000
+GIVEN_BACK_SECONDS = 60  # longer than any request
+
+# KEYS: throttle, count of what was given back, then a lock for each seat, then a mark for each.
+# Answers the calls of this window, which seat is another's if any, whether all are marked, and the count.
 ACQUIRE = """
-local period, limit, owner = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local period, limit, owner, n = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], (#KEYS - 2) / 2
 local calls = 0
 if period > 0 then
   calls = redis.call('INCR', KEYS[1])
   if calls == 1 then redis.call('EXPIRE', KEYS[1], period) end
-  if calls > limit then return {calls, 0} end
+  if calls > limit then return {calls, 0, 0, ''} end
 end
-for i = 2, #KEYS do
+if ARGV[6] == '1' and redis.call('EXISTS', unpack(KEYS, 3 + n)) == n then return {calls, 0, 1, ''} end
+for i = 3, 2 + n do
   local other = redis.call('GET', KEYS[i])
-  if other and string.sub(other, 1, #owner) ~= owner then return {calls, i - 1} end
+  if other and string.sub(other, 1, #owner) ~= owner then return {calls, i - 2, 0, ''} end
 end
-for i = 2, #KEYS do redis.call('SET', KEYS[i], owner .. ARGV[4], 'EX', ARGV[5]) end
-return {calls, 0}
+for i = 3, 2 + n do redis.call('SET', KEYS[i], owner .. ARGV[4], 'EX', ARGV[5]) end
+return {calls, 0, 0, redis.call('GET', KEYS[2]) or ''}
 """
 ACQUIRE_SHA = hashlib.sha1(ACQUIRE.encode(), usedforsecurity=False).hexdigest()
-RELEASE = "for _, k in ipairs(KEYS) do if redis.call('GET', k) == ARGV[1] then redis.call('DEL', k) end end"
+# KEYS: the count, then n locks, then the marks to set.
+RELEASE = """
+local n = tonumber(ARGV[2])
+for i = 2, 1 + n do if redis.call('GET', KEYS[i]) == ARGV[1] then redis.call('DEL', KEYS[i]) end end
+if #KEYS > 1 + n and (redis.call('GET', KEYS[1]) or '') == ARGV[3] then
+  for i = 2 + n, #KEYS do redis.call('SET', KEYS[i], 1, 'PX', ARGV[4]) end
+end
+"""
+GIVE_BACK = """
+redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('DEL', unpack(KEYS, 2))
+"""
+
+
+class _Held(NamedTuple):
+    """What Redis answered: the customer's calls, the index of another's seat, all marked, and the count it saw."""
+
+    calls: int
+    loser: int
+    marked: int
+    given_back: bytes
 
 
 def key_of(show_id: int, seat_number: int) -> str:
     return f"seat-lock:{show_id}:{seat_number}"
 
 
+def mark_of(show_id: int, seat_number: int) -> str:
+    return f"seat-mark:{show_id}:{seat_number}"
+
+
 @contextmanager
-def locked(show_id: int, seats: list[int], user_id: int, throttle: Throttle | None = None) -> Iterator[None]:
+def locked(
+    show_id: int, seats: list[int], user_id: int, throttle: Throttle | None = None, *, ask_marks: bool = False
+) -> Iterator[None]:
     """Hold the locks of these seats while the block runs.
 
-    Raises SeatContended at once if another customer has one of them, and Throttled. With Redis down, or none at all,
-    the block runs without locks and the call is counted in this process.
+    Raises at once SeatContended if another customer has one of them, SeatTaken if all are marked (asked only with
+    `ask_marks`), and Throttled. With Redis down, or none at all, the block runs without locks and the call is counted
+    in this process.
     """
     owner, token = f"{user_id}:", secrets.token_hex(8)
-    keys = [key_of(show_id, seat) for seat in seats]
-    answer = None
+    held: _Held | None = None
+    sold: list[int] = []
     if settings.REDIS_URL:
-        answer = breaker.redis.ask(lambda: _acquire(keys, throttle, owner, token), otherwise=None)
-    calls, loser = answer or (None, 0)
+        held = breaker.redis.ask(lambda: _acquire(show_id, seats, throttle, owner, token, ask_marks), otherwise=None)
     if throttle:
-        throttle.judge(calls)
-    if loser:
-        raise SeatContended(seats=[seats[loser - 1]])
+        throttle.judge(held.calls if held else None)
+    if held and held.marked:
+        raise SeatTaken.of(seats)
+    if held and held.loser:
+        raise SeatContended(seats=[seats[held.loser - 1]])
     try:
         yield
+    except SeatTaken as refused:
+        sold = refused.sold
+        raise
     finally:
-        if answer:
-            breaker.redis.ask(lambda: breaker.tell("EVAL", RELEASE, len(keys), *keys, owner + token), otherwise=None)
+        if held:
+            _release(show_id, seats, owner + token, held.given_back, sold)
 
 
-def _acquire(keys: list[str], throttle: Throttle | None, owner: str, token: str) -> tuple[int, int] | None:
-    key, limits = (throttle.key, (throttle.period, throttle.calls)) if throttle else ("", (0, 0))
-    words: tuple[str | int, ...] = (1 + len(keys), key, *keys, *limits, owner, token, LOCK_SECONDS)
+def give_back(show_id: int, seats: list[int]) -> None:
+    """Delete the marks of seats that are free again. Behind the commit and before the answer."""
+    if settings.REDIS_URL:
+        keys = [_count_of(show_id), *(mark_of(show_id, seat) for seat in seats)]
+        breaker.redis.ask(lambda: breaker.call("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS), otherwise=None)
+
+
+def _count_of(show_id: int) -> str:
+    return f"seats-given-back:{show_id}"
+
+
+def _acquire(
+    show_id: int, seats: list[int], throttle: Throttle | None, owner: str, token: str, ask_marks: bool
+) -> _Held | None:
+    limits = (throttle.period, throttle.calls) if throttle else (0, 0)
+    keys = [throttle.key if throttle else "", _count_of(show_id), *(key_of(show_id, seat) for seat in seats)]
+    keys += [mark_of(show_id, seat) for seat in seats]
+    words: tuple[breaker.Word, ...] = (len(keys), *keys, *limits, owner, token, LOCK_SECONDS, int(ask_marks))
     try:
-        calls, loser = breaker.call("EVALSHA", ACQUIRE_SHA, *words)
+        return _Held(*breaker.call("EVALSHA", ACQUIRE_SHA, *words))
     except NoScriptError:  # a Redis that was restarted or flushed
-        calls, loser = breaker.call("EVAL", ACQUIRE, *words)
-    return int(calls), int(loser)
+        return _Held(*breaker.call("EVAL", ACQUIRE, *words))
+
+
+def _release(show_id: int, seats: list[int], value: str, count: bytes, sold: list[int]) -> None:
+    keys = [_count_of(show_id), *(key_of(show_id, seat) for seat in seats), *(mark_of(show_id, seat) for seat in sold)]
+    words: tuple[breaker.Word, ...] = (len(keys), *keys, value, len(seats), count, MARK_MS)
+    breaker.redis.ask(lambda: breaker.tell("EVAL", RELEASE, *words), otherwise=None)

@@ -67,14 +67,14 @@ def locked_show(show_id: int) -> Show:
 
 def _refuse_taken(show: Show, seats: list[int], own: Booking | None) -> None:
     taken = BookingSeat.objects.live().filter(show=show, seat_number__in=seats).order_by("seat_number")
-    losing = list(taken.values_list("seat_number", "booking_id"))
+    losing = list(taken.values_list("seat_number", "booking_id", "held_until"))
     if not losing:
         return
-    numbers = [seat for seat, _ in losing]
-    if own and own.pk in {booking for _, booking in losing}:
+    numbers = [seat for seat, _, _ in losing]
+    if own and own.pk in {booking for _, booking, _ in losing}:
         told = f"You hold a seat of these yourself: confirm booking {own.pk}."
         raise SeatTaken(told, seats=numbers, booking_id=own.pk)
-    raise SeatTaken.of(numbers)
+    raise SeatTaken.of(numbers, sold=[seat for seat, _, held_until in losing if held_until is None])
 
 
 def _insert(caller: Caller, show: Show, seats: list[int], status: Booking.Status) -> answers.Answer:

@@ -1,23 +1,34 @@
 """What is on: films, shows and their seats. Public; a token is welcome and changes nothing."""
 
 import hashlib
+from datetime import date
 from typing import Any
 
-import orjson
-from django.db.models import FilteredRelation, Q
+from django.db.models import FilteredRelation, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from ninja import Query, Router
 
 from cinema import answers
+from cinema.api.answering import json_response
 from cinema.api.errors import refuses
 from cinema.api.fields import Day, Flag, Id, Text
 from cinema.api.schemas import MovieOut, MoviePage, Page, SeatMapOut, ShowOut, ShowPage
+from cinema.compiled import Compiled
 from cinema.errors import Invalid, NotFound
-from cinema.models import Movie, Show, seats_free
+from cinema.models import Movie, Show, ShowQuerySet, seats_free
 
 router = Router(tags=["What is on"])
+
+COLUMNS = ("pk", "movie_id", "movie__title", "movie__duration_minutes", "screen__name", "date_time", "total_seats",
+           "cancelled_at", "available_seats")  # fmt: skip
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "schema": {"type": "string"},
+    "description": "The ETag of the map you have: 304 if nothing changed since.",
+}
 
 
 @router.get("/movies/", response=MoviePage, summary="Films", openapi_extra=refuses(Invalid))
@@ -47,59 +58,72 @@ def get_movie(request: HttpRequest, movie_id: Id) -> dict[str, Any]:
 )
 def list_shows(
     request: HttpRequest, movie_id: Id, page: Query[Page], date: Day | None = None, available: Flag | None = None
-) -> dict[str, Any]:
+) -> HttpResponse:
     """The upcoming shows, soonest first; with `date` that day's, past ones too. `available=true`: not the full ones."""
-    shows = Show.objects.on(date) if date else Show.objects.upcoming()
-    rows = _with_seats(shows.filter(movie=movie_id)).order_by("date_time", "id")
-    if available is not None:
-        rows = rows.filter(available_seats__gt=0) if available else rows.filter(available_seats=0)
-    found = page.of(rows, lambda row: answers.show_with_seats(row, row.available_seats))
+    if page == FIRST_PAGE and date is None and available is None:  # what everybody asks
+        items = [_show(*row) for row in UPCOMING.rows(movie_id)]
+        found = page.told(items, lambda: _shows(movie_id).count())
+    else:
+        found = page.of(_shows(movie_id, date, available), lambda row: _show(*row))
     if not found["count"] and not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
-    return found
+    return json_response(found)
 
 
 @router.get("/shows/{int:show_id}/", response=ShowOut, summary="One show", openapi_extra=refuses(NotFound))
-def get_show(request: HttpRequest, show_id: Id) -> dict[str, Any]:
-    row = _with_seats(Show.objects.filter(pk=show_id)).first()
-    if row is None:
+def get_show(request: HttpRequest, show_id: Id) -> HttpResponse:
+    rows = ONE_SHOW.rows(show_id)
+    if not rows:
         raise NotFound
-    return answers.show_with_seats(row, row.available_seats)
+    return json_response(_show(*rows[0]))
 
 
 @router.get(
     "/shows/{int:show_id}/seats/",
     response=SeatMapOut,
     summary="The seat map of a show",
-    openapi_extra=refuses(
-        NotFound,
-        parameters=[
-            {
-                "in": "header",
-                "name": "If-None-Match",
-                "schema": {"type": "string"},
-                "description": "The ETag of the map you have: 304 if nothing changed since.",
-            }
-        ],
-    ),
+    openapi_extra=refuses(NotFound, parameters=[IF_NONE_MATCH]),
 )
 def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     """Always current. Ask again with If-None-Match: a map that has not changed is a 304 without a body."""
-    held = Q(seats__held_until=None) | Q(seats__held_until__gt=Now())
-    live = FilteredRelation("seats", condition=Q(seats__taken=True) & held)
-    shows = Show.objects.filter(pk=show_id).order_by().annotate(live=live)
-    rows = list(shows.values_list("total_seats", "live__seat_number"))
+    rows = SEATS.rows(show_id)
     if not rows:
         raise NotFound
     total, taken = rows[0][0], sorted(seat for _, seat in rows if seat)
-    told = {"show_id": show_id, "total_seats": total, "available_seats": total - len(taken), "taken": taken}
-    body = orjson.dumps(told)
-    response = HttpResponse(body, content_type="application/json")
+    response = json_response(
+        {"show_id": show_id, "total_seats": total, "available_seats": total - len(taken), "taken": taken}
+    )
     # A hash of the body, not of a version: a hold that runs out changes the map without a write.
-    response["ETag"] = etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    response["ETag"] = etag = f'"{hashlib.blake2b(response.content, digest_size=12).hexdigest()}"'
     response["Cache-Control"] = "no-cache"
     return get_conditional_response(request, etag=etag, response=response)
 
 
-def _with_seats(rows: Any) -> Any:
-    return rows.select_related("movie", "screen").annotate(available_seats=seats_free())
+def _columns(shows: ShowQuerySet) -> QuerySet[Show, Any]:
+    return shows.annotate(available_seats=seats_free()).values_list(*COLUMNS)
+
+
+def _shows(movie_id: int, day: date | None = None, available: bool | None = None) -> QuerySet[Show, Any]:
+    shows = Show.objects.on(day) if day else Show.objects.upcoming()
+    rows = _columns(shows.filter(movie=movie_id)).order_by("date_time", "id")
+    full = Q(available_seats=0)
+    return rows if available is None else rows.filter(~full if available else full)
+
+
+def _show(*columns: Any) -> answers.Answer:
+    """A row of `_columns`, told."""
+    return answers.show_of(*columns[:-1]) | {"available_seats": columns[-1]}
+
+
+def _seats(show_id: int) -> QuerySet[Show, Any]:
+    """The hall's size with each live seat's number, or with NULL if there is none."""
+    held = Q(seats__held_until=None) | Q(seats__held_until__gt=Now())
+    live = FilteredRelation("seats", condition=Q(seats__taken=True) & held)
+    shows = Show.objects.filter(pk=show_id).order_by().annotate(live=live)
+    return shows.values_list("total_seats", "live__seat_number")
+
+
+FIRST_PAGE = Page(limit=50, offset=0)
+UPCOMING = Compiled(lambda movie_id: _shows(movie_id)[: FIRST_PAGE.limit])
+ONE_SHOW = Compiled(lambda show_id: _columns(Show.objects.filter(pk=show_id)))
+SEATS = Compiled(_seats)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from django.conf import settings
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from ninja import Field, Schema
 from pydantic import (
     BaseModel,
@@ -18,9 +18,10 @@ from pydantic import (
     model_validator,
 )
 
+from cinema.answers import Answer
 from cinema.api.fields import Email, Name, Password, SeatNumber, StatusName, Text, Token, Username, WholeNumber
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")
 
 
 class Input(BaseModel):
@@ -132,11 +133,13 @@ class Page(Schema):
     limit: WholeNumber = Field(50, ge=1, le=100)
     offset: WholeNumber = Field(0, ge=0, le=1_000_000)
 
-    def of(self, rows: QuerySet[Row], tell: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
+    def of(self, rows: QuerySet[Any, Row], tell: Callable[[Row], Answer]) -> Answer:
         """One page of `rows`. They are counted only where the page does not show how many there are."""
-        items = [tell(row) for row in rows[self.offset : self.offset + self.limit]]
+        return self.told([tell(row) for row in rows[self.offset : self.offset + self.limit]], rows.count)
+
+    def told(self, items: list[Answer], count: Callable[[], int]) -> Answer:
         whole = len(items) < self.limit and (items or not self.offset)
-        return {"items": items, "count": self.offset + len(items) if whole else rows.count()}
+        return {"items": items, "count": self.offset + len(items) if whole else count()}
 
 
 class TokensOut(Schema):
