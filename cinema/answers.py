@@ -5,7 +5,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from django.db.models.functions import Now
-from django.utils.timezone import localtime
+from django.utils.timezone import get_default_timezone
 
 from cinema.models import Booking, BookingQuerySet, Movie, Show
 
@@ -13,13 +13,18 @@ Answer = dict[str, Any]
 PENDING = Booking.Status.PENDING.value
 
 
+def _local(time: datetime) -> datetime:
+    """In the cinema's own time zone, whoever asks."""
+    return time.astimezone(get_default_timezone())
+
+
 def movie(row: Movie) -> Answer:
     return {
         "id": row.pk,
         "title": row.title,
         "duration_minutes": row.duration_minutes,
-        "created_at": localtime(row.created_at),
-        "updated_at": localtime(row.updated_at),
+        "created_at": _local(row.created_at),
+        "updated_at": _local(row.updated_at),
     }
 
 
@@ -33,14 +38,14 @@ def show_of(
     total_seats: int,
     cancelled_at: datetime | None,
 ) -> Answer:
-    starts = localtime(date_time)
+    starts = _local(date_time)
     return {
         "id": pk,
         "movie_id": movie_id,
         "movie_title": movie_title,
         "screen_name": screen_name,
         "date_time": starts,
-        "ends_at": localtime(date_time + timedelta(minutes=duration_minutes)),
+        "ends_at": _local(date_time + timedelta(minutes=duration_minutes)),
         "total_seats": total_seats,
         "cancelled": cancelled_at is not None,
     }
@@ -75,10 +80,10 @@ def booking_of(
         "seat_number": seat_numbers[0],
         "seat_numbers": seat_numbers,
         "status": status,
-        "expires_at": localtime(expires_at) if expires_at and status != Booking.Status.CANCELLED else None,
+        "expires_at": _local(expires_at) if expires_at and status != Booking.Status.CANCELLED else None,
         "expires_in_seconds": left,
-        "created_at": localtime(created_at),
-        "updated_at": localtime(updated_at),
+        "created_at": _local(created_at),
+        "updated_at": _local(updated_at),
     }
 
 

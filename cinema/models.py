@@ -108,6 +108,8 @@ class BookingSeat(models.Model):
 
     class Meta:
         ordering = ["seat_number"]
+        # Maps and counts read this alone: in the table the seats of a show lie scattered, in the order of their sale.
+        indexes = [models.Index(name="seat_live", fields=["show", "taken", "held_until", "seat_number"])]
         constraints = [
             models.UniqueConstraint(name="seat_sold_once", fields=["show", "taken", "seat_number"]),
             models.CheckConstraint(name="seat_number_from_one", condition=Q(seat_number__gte=1)),
@@ -162,5 +164,5 @@ class IdempotencyKey(models.Model):
 def seats_free() -> Any:
     """`available_seats` as a correlated subquery: ten times cheaper than a join with GROUP BY."""
     taken = BookingSeat.objects.live().filter(show=models.OuterRef("pk")).order_by().values("show")
-    count = taken.annotate(n=models.Count("pk")).values("n")
+    count = taken.annotate(n=models.Count("*")).values("n")
     return F("total_seats") - Coalesce(models.Subquery(count), 0)
