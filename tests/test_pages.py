@@ -136,6 +136,12 @@ def test_a_foreign_host_is_refused_as_a_problem(anonymous, settings, path):
     assert anonymous.client.get("/api/movies/", headers={"Host": "testserver:8000"}).status_code == 200
 
 
+def test_a_load_balancer_probes_by_address(anonymous, settings):
+    settings.ALLOWED_HOSTS = ["tickets.example.com"]
+
+    assert anonymous.get("/livez", Host="10.0.0.7:8000").status_code == 200
+
+
 def test_no_answer_is_sniffed_and_no_page_framed(anonymous):
     for path in ("/api/movies/", "/api/nothing/", "/swagger/", "/redoc/", "/admin/login/", "/livez"):
         assert anonymous.get(path).headers["X-Content-Type-Options"] == "nosniff", path
