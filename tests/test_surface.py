@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cinema import errors
+from cinema.api import schemas
 from cinema.models import Booking
 from project.api import api as marquee
 from tests.conftest import refusal
@@ -99,6 +100,16 @@ def test_an_operation_with_a_body_has_an_example(method, path, told):
     schema = document()["components"]["schemas"].get(named, content["schema"])
 
     assert "example" in content or "examples" in content or "example" in schema or "examples" in schema
+
+
+@OPERATIONS
+def test_a_success_with_a_body_has_an_example_that_fits(method, path, told):
+    for status, answer in told["responses"].items():
+        if int(status) >= 300 or "content" not in answer:
+            continue
+        named = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+
+        getattr(schemas, named).model_validate(document()["components"]["schemas"][named]["example"])
 
 
 @OPERATIONS

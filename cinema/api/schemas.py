@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from cinema.answers import Answer
+from cinema.api import examples
 from cinema.api.fields import Email, Name, Password, SeatNumber, StatusName, Text, Token, Username, WholeNumber
 
 Row = TypeVar("Row")
@@ -143,11 +144,15 @@ class Page(Schema):
 
 
 class TokensOut(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": examples.TOKENS})
+
     access: str
     refresh: str
 
 
 class UserOut(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": examples.USER})
+
     id: int
     username: str
     email: str
@@ -156,6 +161,8 @@ class UserOut(Schema):
 
 
 class MovieOut(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": examples.MOVIE})
+
     id: int
     title: str
     duration_minutes: int
@@ -164,6 +171,8 @@ class MovieOut(Schema):
 
 
 class ShowInBooking(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": examples.SHOW_IN_BOOKING})
+
     id: int
     movie_id: int
     movie_title: str
@@ -175,10 +184,14 @@ class ShowInBooking(Schema):
 
 
 class ShowOut(ShowInBooking):
+    model_config = ConfigDict(json_schema_extra={"example": examples.SHOW})
+
     available_seats: int
 
 
 class SeatMapOut(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": examples.SEAT_MAP})
+
     show_id: int
     total_seats: int
     available_seats: int
@@ -186,6 +199,8 @@ class SeatMapOut(Schema):
 
 
 class BookingOut(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": examples.BOOKING})
+
     id: int
     reference: str
     show: ShowInBooking
@@ -199,16 +214,22 @@ class BookingOut(Schema):
 
 
 class MoviePage(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": {"items": [examples.MOVIE], "count": 1}})
+
     items: list[MovieOut]
     count: int
 
 
 class ShowPage(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": {"items": [examples.SHOW], "count": 1}})
+
     items: list[ShowOut]
     count: int
 
 
 class BookingPage(Schema):
+    model_config = ConfigDict(json_schema_extra={"example": {"items": [examples.BOOKING], "count": 1}})
+
     items: list[BookingOut]
     count: int
 
