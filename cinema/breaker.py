@@ -74,5 +74,7 @@ def tell(*command: Word) -> None:
 def _connection() -> Any:
     """The pool's bookkeeping would cost a booking more than its commands do."""
     if not hasattr(_thread, "connection"):
-        _thread.connection = get_redis_connection("default").connection_pool.make_connection()
+        pool = get_redis_connection("default").connection_pool
+        # not the pool's make_connection: it counts what it made, and never hears that a thread has ended
+        _thread.connection = pool.connection_class(**pool.connection_kwargs)
     return _thread.connection

@@ -11,6 +11,7 @@ from cinema import bookings, breaker, seat_locks
 from cinema.errors import NotFound, SeatContended, SeatTaken
 from cinema.models import Booking
 from tests.factories import a_caller, a_show
+from tests.racing import race
 from tests.services import free_port, start_redis
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,8 +102,8 @@ def dying_redis(monkeypatch):
     port = free_port()
     server = start_redis(port)
     pool = get_redis_connection("default").connection_pool
-    own = type(pool)(**pool.connection_kwargs | {"port": port, "host": "127.0.0.1", "db": 0})
-    monkeypatch.setattr(breaker, "_thread", SimpleNamespace(connection=own.make_connection()))
+    own = pool.connection_class(**pool.connection_kwargs | {"port": port, "host": "127.0.0.1", "db": 0})
+    monkeypatch.setattr(breaker, "_thread", SimpleNamespace(connection=own))
     yield server
     server.kill()
     server.wait()
@@ -182,3 +183,8 @@ def test_without_redis_url_there_are_no_locks(settings):
 
     with seat_locks.locked(1, [5], user_id=7):
         assert keys() == {}
+
+
+def test_threads_that_come_and_go_do_not_use_redis_up():
+    for _ in range(10):
+        assert race(*[lambda: breaker.call("PING")] * 16) == [b"PONG"] * 16
