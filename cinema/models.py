@@ -60,7 +60,7 @@ class Booking(models.Model):
     show = models.ForeignKey(Show, models.PROTECT, related_name="bookings", db_index=False)
     status = models.CharField(max_length=9, choices=Status)
     holding = models.BooleanField(null=True, editable=False)  # NULL unless pending: one hold a customer and show
-    reference = models.CharField(max_length=10, unique=True, default=new_reference, editable=False)
+    reference = models.CharField(max_length=10, default=new_reference, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -71,9 +71,12 @@ class Booking(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(name="booking_of_user", fields=["user", "-id"]),
-            models.Index(name="booking_stale", fields=["holding", "expires_at"]),
+            # Of the holds alone, so that it stays small and no sale writes it; MariaDB, which ignores the condition,
+            # finds them by the first column.
+            models.Index(name="booking_stale", fields=["holding", "expires_at"], condition=Q(holding=True)),
         ]
         constraints = [
+            models.UniqueConstraint(name="booking_reference", fields=["reference"]),  # unique=True made two indexes
             models.UniqueConstraint(name="booking_one_hold", fields=["show", "user", "holding"]),
             models.CheckConstraint(
                 name="booking_status",
@@ -109,7 +112,11 @@ class BookingSeat(models.Model):
     class Meta:
         ordering = ["seat_number"]
         # Maps and counts read this alone: in the table the seats of a show lie scattered, in the order of their sale.
-        indexes = [models.Index(name="seat_live", fields=["show", "taken", "held_until", "seat_number"])]
+        indexes = [
+            models.Index(
+                name="seat_live", fields=["show", "taken", "held_until", "seat_number"], condition=Q(taken=True)
+            )
+        ]
         constraints = [
             models.UniqueConstraint(name="seat_sold_once", fields=["show", "taken", "seat_number"]),
             models.CheckConstraint(name="seat_number_from_one", condition=Q(seat_number__gte=1)),
@@ -134,7 +141,7 @@ class BookingEvent(OwedMail):
     at = models.DateTimeField(db_default=Now(), editable=False)
     actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
 
-    class Meta:
+    class Meta(OwedMail.Meta):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(name="event_kind", condition=Q(kind__in=["held", "booked", "cancelled", "expired"]))

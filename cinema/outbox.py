@@ -26,7 +26,7 @@ class OwedMail(models.Model):
     `mail_attempts` is the fencing number: a worker that was suspended past its lease finds it changed.
     """
 
-    mail_due_at = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
+    mail_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     mail_attempts = models.PositiveIntegerField(default=0, editable=False)
     mail_sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     mail_failed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -36,6 +36,9 @@ class OwedMail(models.Model):
 
     class Meta:
         abstract = True
+        indexes = [
+            models.Index(name="%(class)s_owed", fields=["mail_due_at"], condition=models.Q(mail_due_at__isnull=False))
+        ]
 
     @property
     def mail_state(self) -> str:

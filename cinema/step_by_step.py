@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from cinema import answers
@@ -18,6 +19,9 @@ from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, BookingSeat, Show
 
 PENDING, EXPIRED = Booking.Status.PENDING, Booking.Status.EXPIRED
+EXPIRED_EVENTS = """
+INSERT INTO cinema_bookingevent (booking_id, kind, at, mail_attempts, mail_error)
+SELECT id, 'expired', updated_at, 0, '' FROM cinema_booking"""
 
 
 def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> Outcome:
@@ -93,11 +97,14 @@ def _insert(caller: Caller, show: Show, seats: list[int], status: Booking.Status
 
 def expire(rows: QuerySet[Booking]) -> int:
     """Of these stale holds, which `rows` locks, give back the seats."""
-    ids = [booking.pk for booking in rows]
+    ids = list(rows.values_list("pk", flat=True))
     if ids:
-        Booking.objects.filter(pk__in=ids, status=PENDING).update(status=EXPIRED, holding=None, updated_at=Now())
-        BookingSeat.objects.filter(booking__in=ids).update(taken=None)
-        BookingEvent.objects.bulk_create([BookingEvent(booking_id=pk, kind=BookingEvent.Kind.EXPIRED) for pk in ids])
+        numbers = ",".join(map(str, ids))  # as parameters, a batch of them costs more than all that it does
+        these = RawSQL(numbers, ())  # noqa: S611 - our own ids
+        Booking.objects.filter(pk__in=these, status=PENDING).update(status=EXPIRED, holding=None, updated_at=Now())
+        BookingSeat.objects.filter(booking__in=these).update(taken=None)
+        with connection.cursor() as cursor:
+            cursor.execute(f"{EXPIRED_EVENTS} WHERE id IN ({numbers})")
     return len(ids)
 
 

@@ -111,6 +111,8 @@ globals().update(env.email(env.text("EMAIL_URL")))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Marquee <tickets@localhost>")
 EMAIL_TIMEOUT = max(1, MAIL_LEASE_SECONDS // 12)  # a conversation has about ten answers to wait for
 
+SILENCED_SYSTEM_CHECKS = ["models.W037"]  # MariaDB builds our partial indexes whole: larger there, and as right
+
 AUTH_USER_MODEL = "cinema.User"
 PASSWORD_HASHERS = ["project.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
