@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -10,6 +11,7 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models.functions import Now
 
+from cinema import breaker
 from cinema.outbox import OwedMail
 
 
@@ -18,7 +20,7 @@ class Customers(UserManager["User"]):
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
-        return unicodedata.normalize("NFKC", email or "").strip().casefold()
+        return unicodedata.normalize("NFKC", email or "").strip().lower()
 
     def get_by_natural_key(self, username: str | None) -> User:
         return super().get_by_natural_key(User.normalize_username(username or ""))
@@ -56,12 +58,20 @@ class User(AbstractUser):
             ends_logins = self.pk and (changed or not self.is_active)
             super().save(*args, **kwargs)
             if ends_logins:
-                self.logins.filter(revoked_at=None).update(revoked_at=Now())
+                self.logins.revoke()
 
 
 class LoginQuerySet(models.QuerySet["AuthSession"]):
     def live(self) -> LoginQuerySet:
         return self.filter(revoked_at=None, expires_at__gt=Now(), user__is_active=True)
+
+    def revoke(self) -> int:
+        """End these logins. From then on their customers are refused by the database alone, not by a mark."""
+        users = set(self.filter(revoked_at=None).values_list("user", flat=True))
+        ended = self.filter(revoked_at=None).update(revoked_at=Now())
+        for user in users:
+            transaction.on_commit(partial(breaker.distrust, user))  # no network call inside the transaction
+        return ended
 
     def ended(self) -> LoginQuerySet:
         return self.filter(models.Q(revoked_at__isnull=False) | models.Q(expires_at__lte=Now()))

@@ -74,7 +74,7 @@ class AuthSessionAdmin(ReadOnly):
 
     @admin.action(description="End the selected logins", permissions=["change"])
     def end(self, request: HttpRequest, queryset: QuerySet[AuthSession]) -> None:
-        ended = queryset.filter(revoked_at=None).update(revoked_at=Now())
+        ended = AuthSession.objects.filter(pk__in=queryset.values("pk")).revoke()
         self.message_user(request, f"Logins ended: {ended}.")
 
 

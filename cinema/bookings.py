@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from cinema import answers, idempotency, logins, one_statement, seat_locks, step_by_step, throttles
 from cinema.answers import Outcome
 from cinema.database_errors import is_deadlock, is_lock_timeout
-from cinema.errors import BookingClosed, HoldExpired, NotFound, SeatContended, ShowStarted
+from cinema.errors import BookingClosed, HoldExpired, IdempotencyInProgress, NotFound, SeatContended, ShowStarted
 from cinema.idempotency import Key
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, BookingSeat
@@ -74,11 +74,17 @@ def expire_stale(limit: int = 1000) -> int:
 
 def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None) -> Outcome:
     throttle = None if caller.staff else throttles.throttle("booking", caller.user_id)
-    ask_marks = key is None and logins.was_live(caller)
-    with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
-        if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
-            return Outcome(told, created=True)
-        return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
+    # a hold has refusals of its own before this one, and a keyed request may have an answer that is kept
+    ask_marks = status is BOOKED and key is None and logins.was_live(caller)
+    try:
+        with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
+            if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
+                return Outcome(told, created=True)
+            return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
+    except SeatContended:
+        if key and (kept := _kept(caller, key)):
+            return kept  # the first attempt got the seat that somebody else tries for now
+        raise
 
 
 def _in_one_statement(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> answers.Answer | None:
@@ -115,12 +121,20 @@ def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outc
     raise AssertionError("every attempt returns or raises")
 
 
+def _kept(caller: Caller, key: Key) -> Outcome | None:
+    logins.require_live(caller)  # before any replay
+    kept = idempotency.kept_answer(caller.user_id, key)
+    return Outcome(kept[1], created=kept[0] == 201) if kept else None
+
+
 def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
     logins.require_live(caller)  # before any replay
     if key is None:
         return act()
-    if kept := idempotency.kept_answer(caller.user_id, key):
-        return Outcome(kept[1], created=kept[0] == 201)
+    if not idempotency.claim(caller.user_id, key):
+        if kept := _kept(caller, key):
+            return kept
+        raise IdempotencyInProgress
     outcome = act()
     idempotency.keep(caller.user_id, key, outcome.status, outcome.booking)
     return outcome

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
@@ -69,6 +70,17 @@ def tell(*command: Word) -> None:
     """Send a command that nobody waits for. Raises RedisError if it cannot even be sent."""
     connection = _connection()
     connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), command]))
+
+
+def distrust_key(user_id: int) -> str:
+    return f"login-ended:{user_id}"
+
+
+def distrust(user_id: int) -> None:
+    """A login of this customer ended: while its access token lives, no mark answers in the database's place."""
+    if settings.REDIS_URL:
+        seconds = int(settings.NINJA_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds())
+        redis.ask(lambda: call("SET", distrust_key(user_id), 1, "EX", seconds), otherwise=None)
 
 
 def _connection() -> Any:

@@ -34,23 +34,32 @@ def key_from(header: str | None, method: str, path: str, body: Any) -> Key | Non
     return Key(hashlib.sha256(header.encode()).hexdigest(), hashlib.sha256(canonical).hexdigest())
 
 
-def kept_answer(user_id: int, key: Key) -> tuple[int, Any] | None:
-    """The status and body of the first request with this key; None if this is the first, whose row now stands.
+def claim(user_id: int, key: Key) -> bool:
+    """Whether this is the first request with this key: then its row now stands.
 
-    Must be the first write of the transaction. Raises IdempotencyKeyReused; waits for a twin in flight.
+    Must be the first write of the transaction. Waits for a twin in flight, and raises IdempotencyInProgress if the
+    twin takes longer than the database's lock time-out.
     """
     old = IdempotencyKey.objects.filter(user_id=user_id, key_sha256=key.sha256, created_at__lte=Now() - KEPT)
     old.delete()
     try:
         with transaction.atomic():
             IdempotencyKey.objects.create(user_id=user_id, key_sha256=key.sha256, fingerprint=key.fingerprint)
-        return None
+        return True
     except OperationalError as error:
         if is_lock_timeout(error):
             raise IdempotencyInProgress from None
         raise
     except IntegrityError:
-        row = IdempotencyKey.objects.get(user_id=user_id, key_sha256=key.sha256)
+        return False
+
+
+def kept_answer(user_id: int, key: Key) -> tuple[int, Any] | None:
+    """The status and body of the first request with this key, if it has ended. Raises IdempotencyKeyReused."""
+    fresh = IdempotencyKey.objects.filter(created_at__gt=Now() - KEPT, status__gt=0)
+    row = fresh.filter(user_id=user_id, key_sha256=key.sha256).first()
+    if row is None:
+        return None
     if row.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused
     return row.status, orjson.loads(row.body)

@@ -171,7 +171,7 @@ def _replace_password(user: User, new: str) -> bool:
 
 
 def _revoke(**which: Any) -> None:
-    AuthSession.objects.filter(revoked_at=None, **which).update(revoked_at=Now())
+    AuthSession.objects.filter(**which).revoke()
 
 
 def _require_strong(password: str, user: User, field: str) -> None:

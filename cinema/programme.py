@@ -111,6 +111,9 @@ class Show(models.Model):
         with transaction.atomic():
             self.clean()
             super().save(*args, **kwargs)
+            # a hold never outlives the start, also of a show that is moved
+            self.bookings.filter(holding=True, expires_at__gt=self.date_time).update(expires_at=self.date_time)
+            self.seats.filter(taken=True, held_until__gt=self.date_time).update(held_until=self.date_time)
 
     @property
     def ends_at(self) -> datetime:

@@ -31,22 +31,24 @@ LOCK_SECONDS = 5  # longer than any booking transaction: the database gives up o
 MARK_MS = 1000
 GIVEN_BACK_SECONDS = 60  # longer than any request
 
-# KEYS: throttle, count of what was given back, then a lock for each seat, then a mark for each.
+# KEYS: throttle, count of what was given back, the customer's ended login, then a lock and then a mark a seat.
 # Answers the calls of this window, which seat is another's if any, whether all are marked, and the count.
 ACQUIRE = """
-local period, limit, owner, n = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], (#KEYS - 2) / 2
+local period, limit, owner, n = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], (#KEYS - 3) / 2
 local calls = 0
 if period > 0 then
   calls = redis.call('INCR', KEYS[1])
   if calls == 1 then redis.call('EXPIRE', KEYS[1], period) end
   if calls > limit then return {calls, 0, 0, ''} end
 end
-if ARGV[6] == '1' and redis.call('EXISTS', unpack(KEYS, 3 + n)) == n then return {calls, 0, 1, ''} end
-for i = 3, 2 + n do
-  local other = redis.call('GET', KEYS[i])
-  if other and string.sub(other, 1, #owner) ~= owner then return {calls, i - 2, 0, ''} end
+if ARGV[6] == '1' and redis.call('EXISTS', KEYS[3]) == 0 and redis.call('EXISTS', unpack(KEYS, 4 + n)) == n then
+  return {calls, 0, 1, ''}
 end
-for i = 3, 2 + n do redis.call('SET', KEYS[i], owner .. ARGV[4], 'EX', ARGV[5]) end
+for i = 4, 3 + n do
+  local other = redis.call('GET', KEYS[i])
+  if other and string.sub(other, 1, #owner) ~= owner then return {calls, i - 3, 0, ''} end
+end
+for i = 4, 3 + n do redis.call('SET', KEYS[i], owner .. ARGV[4], 'EX', ARGV[5]) end
 return {calls, 0, 0, redis.call('GET', KEYS[2]) or ''}
 """
 ACQUIRE_SHA = hashlib.sha1(ACQUIRE.encode(), usedforsecurity=False).hexdigest()
@@ -59,9 +61,10 @@ if #KEYS > 1 + n and (redis.call('GET', KEYS[1]) or '') == ARGV[3] then
 end
 """
 GIVE_BACK = """
+redis.call('DEL', unpack(KEYS, 2))
 redis.call('INCR', KEYS[1])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('DEL', unpack(KEYS, 2))
+return 1
 """
 
 
@@ -96,11 +99,11 @@ def locked(
     held: _Held | None = None
     sold: list[int] = []
     if settings.REDIS_URL:
-        held = breaker.redis.ask(lambda: _acquire(show_id, seats, throttle, owner, token, ask_marks), otherwise=None)
+        held = breaker.redis.ask(lambda: _acquire(show_id, seats, user_id, throttle, token, ask_marks), otherwise=None)
     if throttle:
         throttle.judge(held.calls if held else None)
     if held and held.marked:
-        raise SeatTaken.of(seats)
+        raise SeatTaken.of(seats, sold=seats)
     if held and held.loser:
         raise SeatContended(seats=[seats[held.loser - 1]])
     try:
@@ -109,15 +112,18 @@ def locked(
         sold = refused.sold
         raise
     finally:
-        if held:
-            _release(show_id, seats, owner + token, held.given_back, sold)
+        if settings.REDIS_URL:  # also when Redis took the locks and its answer came too late
+            _release(show_id, seats, owner + token, held.given_back if held else b"", sold if held else [])
 
 
 def give_back(show_id: int, seats: list[int]) -> None:
     """Delete the marks of seats that are free again. Behind the commit and before the answer."""
     if settings.REDIS_URL:
         keys = [_count_of(show_id), *(mark_of(show_id, seat) for seat in seats)]
-        breaker.redis.ask(lambda: breaker.call("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS), otherwise=None)
+        words: tuple[breaker.Word, ...] = ("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS)
+        for _ in range(2):  # the second on a new connection, should this one have been closed while it was idle
+            if breaker.redis.ask(lambda: breaker.call(*words), otherwise=None):
+                return
 
 
 def _count_of(show_id: int) -> str:
@@ -125,12 +131,13 @@ def _count_of(show_id: int) -> str:
 
 
 def _acquire(
-    show_id: int, seats: list[int], throttle: Throttle | None, owner: str, token: str, ask_marks: bool
+    show_id: int, seats: list[int], user_id: int, throttle: Throttle | None, token: str, ask_marks: bool
 ) -> _Held | None:
     limits = (throttle.period, throttle.calls) if throttle else (0, 0)
-    keys = [throttle.key if throttle else "", _count_of(show_id), *(key_of(show_id, seat) for seat in seats)]
+    keys = [throttle.key if throttle else "", _count_of(show_id), breaker.distrust_key(user_id)]
+    keys += [*(key_of(show_id, seat) for seat in seats)]
     keys += [mark_of(show_id, seat) for seat in seats]
-    words: tuple[breaker.Word, ...] = (len(keys), *keys, *limits, owner, token, LOCK_SECONDS, int(ask_marks))
+    words: tuple[breaker.Word, ...] = (len(keys), *keys, *limits, f"{user_id}:", token, LOCK_SECONDS, int(ask_marks))
     try:
         return _Held(*breaker.call("EVALSHA", ACQUIRE_SHA, *words))
     except NoScriptError:  # a Redis that was restarted or flushed

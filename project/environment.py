@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import available_timezones
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -59,6 +60,39 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
         return [ip_network(word) for word in words(name)]
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}. Write networks like 10.0.0.0/8, separated by commas.") from None
+
+
+def redis(name: str) -> str:
+    url = text(name)
+    try:
+        parts = urlsplit(url)
+        known = not url or (parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0)
+    except ValueError:
+        known = False
+    if not known:
+        raise ImproperlyConfigured(f"{name} must look like redis://host:6379/0, or rediss://user:password@host:6380/0.")
+    return url
+
+
+def origins(name: str) -> list[str]:
+    values = words(name)
+    if odd := [value for value in values if not re.fullmatch(r"https?://[^/\s]+", value)]:
+        raise ImproperlyConfigured(f"{name} has {odd[0]!r}: an origin looks like https://tickets.example.com.")
+    return values
+
+
+def time_zone(name: str, default: str) -> str:
+    zone = text(name, default)
+    if zone not in available_timezones():
+        raise ImproperlyConfigured(f"{name} is {zone!r}: it must be a name like Europe/Berlin.")
+    return zone
+
+
+def log_level(name: str, default: str) -> str:
+    level = text(name, default).upper()
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ImproperlyConfigured(f"{name} is {level!r}: it must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    return level
 
 
 def secret(name: str, kept_in: Path | None) -> str:

@@ -36,7 +36,7 @@ class RequestMiddleware:
         if response.status_code >= 400 and request.path.startswith("/api/"):
             response = _as_problem(request, response)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
-        if not response.streaming:
+        if not response.streaming and response.status_code not in (204, 304):
             response.headers.setdefault("Content-Length", str(len(response.content)))
         _count(request, response, time.perf_counter() - started)
         return response

@@ -224,3 +224,9 @@ def test_odd_queries_do_no_harm(api):
             assert response.status_code in {200, 422}, (path, query)
 
     assert rows() == before
+
+
+def test_more_parameters_than_anyone_needs_are_a_bad_request(anonymous):
+    answer = anonymous.get("/api/movies/?" + "&".join(["a=1"] * 1001))
+
+    assert refusal(answer) == (400, "bad_request")

@@ -399,3 +399,14 @@ def test_a_change_moves_updated_at():
     bookings.cancel(caller, booking.pk)
 
     assert Booking.objects.filter(pk=booking.pk, updated_at__gt=F("created_at")).exists()
+
+
+def test_a_hold_never_outlives_the_start_of_a_show_that_is_moved():
+    show = a_show()
+    hold = a_hold(show=show)
+    show.date_time = timezone.now() + timedelta(seconds=30)
+
+    show.save()
+
+    hold.refresh_from_db()
+    assert hold.expires_at == hold.seats.get().held_until == show.date_time

@@ -80,3 +80,27 @@ def test_an_smtp_url_is_taken_apart():
 )
 def test_an_odd_email_url_is_refused(url):
     assert sentence(env.email, url).startswith("EMAIL_URL ")
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "redis://", "http://localhost:6379", "redis://host:port", "redis://[::1"])
+def test_an_odd_redis_url_is_refused(monkeypatch, url):
+    monkeypatch.setenv("REDIS_URL", url)
+
+    with pytest.raises(ImproperlyConfigured, match="redis://host:6379/0"):
+        env.redis("REDIS_URL")
+
+
+@pytest.mark.parametrize("value", ["example.com", "https://", "https://a.example/path", "https://a.example,b.example"])
+def test_an_odd_origin_is_refused(monkeypatch, value):
+    monkeypatch.setenv("CORS_ORIGINS", value)
+
+    with pytest.raises(ImproperlyConfigured, match="an origin looks like"):
+        env.origins("CORS_ORIGINS")
+
+
+@pytest.mark.parametrize(("read", "value"), [(env.time_zone, "Mars/X"), (env.log_level, "verbose")])
+def test_an_unknown_zone_or_level_is_refused(monkeypatch, read, value):
+    monkeypatch.setenv("ODD", value)
+
+    with pytest.raises(ImproperlyConfigured, match="ODD is"):
+        read("ODD", "UTC")

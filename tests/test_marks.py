@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 from django_redis import get_redis_connection
 
-from cinema import bookings, breaker, logins, seat_locks
-from cinema.errors import SeatTaken, TokenInvalid
+from cinema import bookings, breaker, logins, seat_locks, tokens
+from cinema.errors import HoldLimit, SeatTaken, TokenInvalid
 from cinema.idempotency import key_from
 from cinema.models import AuthSession, Booking
 from tests.factories import a_booking, a_caller, a_hold, a_show
@@ -106,6 +106,22 @@ def test_an_ended_login_is_told_so_once_the_database_is_asked(sold_out):
 
     with pytest.raises(TokenInvalid):
         bookings.book(caller, show.pk, [5])
+
+
+def test_a_login_that_ended_is_told_so_at_once(sold_out):
+    show, _, caller, _ = sold_out
+    logins.log_out(tokens.sign(caller.user_id, caller.session_id, "x" * 32)["refresh"])
+
+    with pytest.raises(TokenInvalid):
+        bookings.book(caller, show.pk, [5])
+
+
+def test_a_hold_asks_the_database_for_its_own_refusals(sold_out):
+    show, _, caller, _ = sold_out
+    a_hold(caller, show, (8,))
+
+    with pytest.raises(HoldLimit):
+        bookings.hold(caller, show.pk, [5])
 
 
 def slow_refusal(show, cancel) -> None:

@@ -9,6 +9,7 @@ from django_redis import get_redis_connection
 
 from cinema import bookings, breaker, seat_locks
 from cinema.errors import NotFound, SeatContended, SeatTaken
+from cinema.idempotency import key_from
 from cinema.models import Booking
 from tests.factories import a_caller, a_show
 from tests.racing import race
@@ -188,3 +189,32 @@ def test_without_redis_url_there_are_no_locks(settings):
 def test_threads_that_come_and_go_do_not_use_redis_up():
     for _ in range(10):
         assert race(*[lambda: breaker.call("PING")] * 16) == [b"PONG"] * 16
+
+
+def test_locks_that_redis_took_too_late_are_released_all_the_same(monkeypatch):
+    call = breaker.call
+
+    def late(*command):
+        call(*command)
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(breaker, "call", late)
+        lock = seat_locks.locked(1, [5], user_id=7)
+        lock.__enter__()
+    assert set(keys()) == {seat_locks.key_of(1, 5)}
+
+    lock.__exit__(None, None, None)
+
+    assert keys() == {}
+
+
+def test_a_keyed_repeat_gets_its_answer_while_another_tries_for_the_seat():
+    caller, show, key = a_caller(), a_show(), key_from("k", "POST", "/", {})
+    first = bookings.book(caller, show.pk, [5], key)
+
+    with seat_locks.locked(show.pk, [5], user_id=0):
+        again = bookings.book(caller, show.pk, [5], key)
+
+    assert again.booking["id"] == first.booking["id"]
+    assert again.status == 201

@@ -30,7 +30,7 @@ router = Router(tags=["Account"])
     openapi_extra=refuses(UsernameTaken, EmailTaken, Throttled, body=True),
 )
 def sign_up(request: HttpRequest, body: SignUp) -> Status[User]:
-    throttles.check("signup", address_of(request))
+    throttles.check("signup", _address(request))
     user = logins.sign_up(body.username, body.email, body.password, body.first_name, body.last_name)
     return Status(201, user)
 
@@ -43,7 +43,7 @@ def sign_up(request: HttpRequest, body: SignUp) -> Status[User]:
 )
 def log_in(request: HttpRequest, body: LogIn) -> logins.Tokens:
     """An access token for 30 minutes and a refresh token for 7 days."""
-    throttles.check("login", address_of(request), User.normalize_username(body.username))
+    throttles.check("login", _address(request), f"account {User.normalize_username(body.username)}")
     return logins.log_in(body.username, body.password)
 
 
@@ -78,7 +78,7 @@ def log_out(request: HttpRequest, body: Refresh) -> Status[None]:
 )
 def ask_reset(request: HttpRequest, body: ResetRequest) -> Status[None]:
     """The same answer whether the address is known or not."""
-    throttles.check("login", address_of(request), body.email)
+    throttles.check("login", _address(request), f"account {body.email}")
     logins.request_reset(body.email)
     return Status(202, None)
 
@@ -90,7 +90,7 @@ def ask_reset(request: HttpRequest, body: ResetRequest) -> Status[None]:
     openapi_extra=refuses(TokenInvalid, Throttled, body=True),
 )
 def confirm_reset(request: HttpRequest, body: ResetConfirm) -> Status[None]:
-    throttles.check("login", address_of(request))
+    throttles.check("login", _address(request))
     logins.reset_password(body.token, body.new_password)
     return Status(204, None)
 
@@ -120,6 +120,11 @@ def change_me(request: CustomerRequest, body: Profile) -> User:
 )
 def change_password(request: CustomerRequest, body: NewPassword) -> Status[None]:
     """Every token from before this is dead, also those of this login: log in again."""
-    throttles.check("login", request.auth.username)
+    throttles.check("login", f"account {request.auth.username}")
     logins.change_password(request.auth, body.old_password, body.new_password)
     return Status(204, None)
+
+
+def _address(request: HttpRequest) -> str:
+    """Told apart from an account, whose name may look like an address."""
+    return f"address {address_of(request)}"

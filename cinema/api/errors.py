@@ -1,12 +1,13 @@
 """One builder and one register function turn every known exception into problem+json; no router builds an error."""
 
 import logging
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
-from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -28,7 +29,7 @@ def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         "status": refusal.status,
         "detail": refusal.detail,
         "code": code,
-        "request_id": getattr(request, "request_id", ""),
+        "request_id": _id_of(request),
         **refusal.extra,
     }
     response = HttpResponse(orjson.dumps(body), status=refusal.status, content_type=PROBLEM_JSON)
@@ -42,31 +43,33 @@ def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 def register(api: NinjaAPI) -> None:
     """Every exception that a call may end with, and the refusal it is told as."""
-    told: dict[type[Exception], Callable[[Any], Refusal]] = {
-        Refusal: lambda error: error,
-        Http404: lambda _: errors.NotFound(),
-        AuthenticationError: lambda _: errors.NotAuthenticated(),
-        RequestDataTooBig: lambda _: errors.BodyTooLarge(),
+    told: dict[type[Exception], Callable[[HttpRequest, Any], Refusal]] = {
+        Refusal: lambda _, error: error,
+        Http404: lambda *_: errors.NotFound(),
+        AuthenticationError: lambda *_: errors.NotAuthenticated(),
+        SuspiciousOperation: lambda *_: errors.BadRequest(),
+        RequestDataTooBig: lambda *_: errors.BodyTooLarge(),
         HttpError: _of_http_error,
         ValidationError: _of_validation,
         OperationalError: _of_outage,
         InterfaceError: _of_outage,
+        InternalError: _of_outage,  # a transaction that the server ended, a standby that only reads
         Exception: _of_defect,
     }
     for kind, refusal in told.items():
         api.add_exception_handler(kind, _handler(refusal))
 
 
-def _handler(refusal: Callable[[Any], Refusal]) -> Callable[[HttpRequest, Any], HttpResponse]:
-    return lambda request, error: problem(request, refusal(error))
+def _handler(refusal: Callable[[HttpRequest, Any], Refusal]) -> Callable[[HttpRequest, Any], HttpResponse]:
+    return lambda request, error: problem(request, refusal(request, error))
 
 
-def _of_http_error(error: HttpError) -> Refusal:
+def _of_http_error(_: HttpRequest, error: HttpError) -> Refusal:
     """Ninja wraps what the parser raises; anything else it raises is about the body too."""
     return error.__cause__ if isinstance(error.__cause__, Refusal) else errors.BadRequest()
 
 
-def _of_validation(error: ValidationError) -> Refusal:
+def _of_validation(_: HttpRequest, error: ValidationError) -> Refusal:
     if any(item["loc"][0] == "path" for item in error.errors):
         return errors.NotFound()
     return errors.Invalid(errors=[{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors])
@@ -77,14 +80,20 @@ def _field(loc: Iterable[Any]) -> str:
     return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)
 
 
-def _of_outage(error: Exception) -> Refusal:
-    log.error("database unavailable: %s", type(error.__cause__ or error).__name__)
+def _of_outage(request: HttpRequest, error: Exception) -> Refusal:
+    log.error("request %s: database unavailable: %s", _id_of(request), type(error.__cause__ or error).__name__)
     return errors.Unavailable()
 
 
-def _of_defect(error: Exception) -> Refusal:
-    log.error("defect in a call", exc_info=error)
+def _of_defect(request: HttpRequest, error: Exception) -> Refusal:
+    """Where it broke is logged, and not what the exception says: that may hold what a customer typed."""
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    log.error("request %s: %s\n%s", _id_of(request), type(error).__name__, trace)
     return errors.Defect()
+
+
+def _id_of(request: HttpRequest) -> str:
+    return getattr(request, "request_id", "")
 
 
 def refuses(*refusals: type[Refusal], body: bool = False, auth: bool = False, **extra: Any) -> dict[str, Any]:

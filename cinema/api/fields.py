@@ -32,6 +32,8 @@ def _canonical_username(name: str) -> str:
 
 def _canonical_email(email: str) -> str:
     email = User.objects.normalize_email(email)
+    if not email.isascii():  # two spellings of a domain may be two owners: no library of ours knows them all
+        raise ValueError("must be written in ASCII, the domain as xn--…")
     try:
         validate_email(email)
     except ValidationError:
@@ -62,12 +64,13 @@ def _decided(value: Any) -> Any:
 
 
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-Text = Annotated[str, AfterValidator(_no_nul)]
-Name = Annotated[Text, StringConstraints(max_length=150)]
-Password = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
-Username = Annotated[Text, StringConstraints(min_length=1, max_length=150), AfterValidator(_canonical_username)]
-Email = Annotated[Text, StringConstraints(min_length=3, max_length=254), AfterValidator(_canonical_email)]
-Token = Annotated[Text, StringConstraints(min_length=1, max_length=2048)]
+NO_NUL = AfterValidator(_no_nul)
+Name = Annotated[str, StringConstraints(max_length=150), NO_NUL]
+Search = Annotated[str, StringConstraints(max_length=200), NO_NUL]  # as long as a title
+Password = Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
+Username = Annotated[str, StringConstraints(min_length=1, max_length=150), NO_NUL, AfterValidator(_canonical_username)]
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254), NO_NUL, AfterValidator(_canonical_email)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=2048), NO_NUL]
 SeatNumber = Annotated[int, Field(ge=1, le=LARGEST_SEAT)]
 Day = Annotated[date, BeforeValidator(_iso_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
 Flag = Annotated[bool, BeforeValidator(_decided)]

@@ -13,7 +13,7 @@ from ninja import Query, Router
 from cinema import answers
 from cinema.api.answering import json_response
 from cinema.api.errors import refuses
-from cinema.api.fields import Day, Flag, Id, Text
+from cinema.api.fields import Day, Flag, Id, Search
 from cinema.api.schemas import MovieOut, MoviePage, Page, SeatMapOut, ShowOut, ShowPage
 from cinema.compiled import Compiled
 from cinema.errors import Invalid, NotFound
@@ -33,7 +33,7 @@ IF_NONE_MATCH = {
 
 @router.get("/movies/", response=MoviePage, summary="Films", openapi_extra=refuses(Invalid))
 def list_movies(
-    request: HttpRequest, page: Query[Page], search: Text = "", showing_on: Day | None = None
+    request: HttpRequest, page: Query[Page], search: Search = "", showing_on: Day | None = None
 ) -> dict[str, Any]:
     """By title; `showing_on` keeps the films with a show on that day."""
     rows = Movie.objects.filter(title__icontains=search) if search else Movie.objects.all()

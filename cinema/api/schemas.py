@@ -20,7 +20,7 @@ from pydantic import (
 
 from cinema.answers import Answer
 from cinema.api import examples
-from cinema.api.fields import Email, Name, Password, SeatNumber, StatusName, Text, Token, Username, WholeNumber
+from cinema.api.fields import NO_NUL, Email, Name, Password, SeatNumber, StatusName, Token, Username, WholeNumber
 
 Row = TypeVar("Row")
 
@@ -62,8 +62,8 @@ class SignUp(Input):
 
 
 class LogIn(Input):
-    username: Annotated[Text, StringConstraints(max_length=150)]
-    password: Annotated[Text, StringConstraints(max_length=128)]
+    username: Annotated[str, StringConstraints(max_length=150), NO_NUL]
+    password: Annotated[str, StringConstraints(max_length=128), NO_NUL]
     model_config = ConfigDict(json_schema_extra={"example": {"username": "testuser", "password": "testpass123"}})
 
 
@@ -93,7 +93,7 @@ class Profile(Input):
 
 
 class NewPassword(Input):
-    old_password: Annotated[Text, StringConstraints(max_length=128)]
+    old_password: Annotated[str, StringConstraints(max_length=128), NO_NUL]
     new_password: Password
     model_config = ConfigDict(
         json_schema_extra={"example": {"old_password": "testpass123", "new_password": "a new and longer one"}}
