@@ -82,8 +82,10 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
                 return Outcome(told, created=True)
             return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
     except SeatContended:
-        if key and (kept := _kept(caller, key)):
-            return kept  # the first attempt got the seat that somebody else tries for now
+        if key:
+            logins.require_live(caller)  # before any replay
+            if kept := _kept(caller, key):
+                return kept  # the first attempt got the seat that somebody else tries for now
         raise
 
 
@@ -122,7 +124,6 @@ def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outc
 
 
 def _kept(caller: Caller, key: Key) -> Outcome | None:
-    logins.require_live(caller)  # before any replay
     kept = idempotency.kept_answer(caller.user_id, key)
     return Outcome(kept[1], created=kept[0] == 201) if kept else None
 

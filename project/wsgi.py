@@ -1,10 +1,23 @@
+"""What a server loads: Django, behind the one thing that it leaves to its server."""
+
+import io
 import logging
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-application = get_wsgi_application()
+django = get_wsgi_application()
 if not settings.REDIS_URL:
     logging.getLogger(__name__).warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Django reads a body by its length alone, and would take one that comes in chunks for none."""
+    if "HTTP_TRANSFER_ENCODING" in environ and not environ.get("CONTENT_LENGTH"):
+        body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return django(environ, start_response)

@@ -1,10 +1,16 @@
 """The pages beside the API: documentation without the internet, health, metrics, and the id of every request."""
 
+import io
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
+from django.test import RequestFactory
 
-from project import environment
+from project import environment, wsgi
 from tests.conftest import refusal
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +187,32 @@ def test_a_browser_may_ask_before_it_books(anonymous, settings):
     assert {"authorization", "content-type", "idempotency-key"} <= set(
         response.headers["Access-Control-Allow-Headers"].replace(" ", "").split(",")
     )
+
+
+def through_the_server_entry(body: bytes) -> tuple[str, bytes]:
+    """As a server hands on a body that came in chunks: without its length."""
+    environ = RequestFactory(headers={"Host": "testserver", "Transfer-Encoding": "chunked"})._base_environ(
+        REQUEST_METHOD="POST", PATH_INFO="/api/login/", CONTENT_TYPE="application/json"
+    )
+    status: list[str] = []
+    environ |= {"wsgi.input": io.BytesIO(body)}
+    answer = b"".join(wsgi.application(environ, lambda line, _headers: status.append(line)))
+    return status[0], answer
+
+
+@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
+def test_a_body_in_chunks_is_read_and_bounded():
+    status, answer = through_the_server_entry(b'{"username": "nobody", "password": "x"}')
+    assert (status, json.loads(answer)["code"]) == ("401 Unauthorized", "bad_credentials")
+
+    status, answer = through_the_server_entry(b" " * (64 * 1024 + 1))
+    assert (status[:3], json.loads(answer)["code"]) == ("413", "body_too_large")
+
+
+def test_a_server_without_redis_says_that_it_has_no_locks():
+    environ = {**os.environ, "REDIS_URL": "", "DJANGO_SETTINGS_MODULE": "project.settings"}
+
+    said = subprocess.run([sys.executable, "-c", "import project.wsgi"], env=environ, capture_output=True, text=True)
+
+    assert "no seat locks" in said.stderr
