@@ -9,7 +9,7 @@ The database row alone says "this seat is yours". On PostgreSQL the transaction 
 
 from collections.abc import Callable, Iterable
 
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from cinema import answers, idempotency, logins, one_statement, seat_locks, step_by_step, throttles
@@ -67,6 +67,8 @@ def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
 
 def expire_stale(limit: int = 1000) -> int:
     """Tidy up to `limit` stale holds and say how many. Nobody waits for it: a stale hold counts as free already."""
+    if one_statement.serves():
+        return one_statement.expire_stale(limit)
     with transaction.atomic(durable=True):
         rows = Booking.objects.stale().select_for_update(skip_locked=True).order_by("expires_at")  # as its index lies
         return step_by_step.expire(rows[:limit])
@@ -91,7 +93,7 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
 
 def _in_one_statement(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> answers.Answer | None:
     """None where it takes the steps one by one: on another database, for staff, or after a race."""
-    if connection.vendor != "postgresql" or caller.session_id is None:
+    if caller.session_id is None or not one_statement.serves():
         return None
     try:
         return one_statement.take(caller, show_id, seats, status)

@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from cinema.accounts import AuthSession, PasswordReset, User
+from cinema.constraints import UniqueWhile
 from cinema.outbox import OwedMail
 from cinema.programme import Movie, Screen, Show, ShowQuerySet
 
@@ -77,7 +78,7 @@ class Booking(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(name="booking_reference", fields=["reference"]),  # unique=True made two indexes
-            models.UniqueConstraint(name="booking_one_hold", fields=["show", "user", "holding"]),
+            UniqueWhile(name="booking_one_hold", fields=["show", "user", "holding"], condition=Q(holding=True)),
             models.CheckConstraint(
                 name="booking_status",
                 condition=Q(status="pending", holding__isnull=False, holding=True, expires_at__isnull=False)
@@ -111,14 +112,13 @@ class BookingSeat(models.Model):
 
     class Meta:
         ordering = ["seat_number"]
-        # Maps and counts read this alone: in the table the seats of a show lie scattered, in the order of their sale.
-        indexes = [
-            models.Index(
-                name="seat_live", fields=["show", "taken", "held_until", "seat_number"], condition=Q(taken=True)
-            )
-        ]
         constraints = [
-            models.UniqueConstraint(name="seat_sold_once", fields=["show", "taken", "seat_number"]),
+            UniqueWhile(
+                name="seat_sold_once",
+                fields=["show", "taken", "seat_number"],
+                condition=Q(taken=True),
+                include=["held_until"],  # maps and counts read no more: in the table a show's seats lie scattered
+            ),
             models.CheckConstraint(name="seat_number_from_one", condition=Q(seat_number__gte=1)),
             models.CheckConstraint(name="seat_taken_or_null", condition=Q(taken=True) | Q(taken=None)),
         ]

@@ -114,11 +114,27 @@ def test_every_stale_hold_expires_in_one_tick_and_no_other(monkeypatch):
     live = a_hold(show=show, seats=(6,)).pk
 
     tasks.expire_holds()
-    tasks.expire_holds()
 
     assert set(Booking.objects.filter(status="expired").values_list("pk", flat=True)) == set(stale)
     assert Booking.objects.get(pk=live).status == "pending"
     assert BookingEvent.objects.filter(kind="expired").count() == 5
+
+
+@transactional
+@pytest.mark.parametrize(("stale", "asked"), [(1, []), (2, [[True]]), (5, [[True]])])
+def test_a_second_worker_is_asked_to_help_a_full_first_batch_once(monkeypatch, stale, asked):
+    monkeypatch.setattr(tasks, "HOLDS_PER_BATCH", 2)
+    told = []
+    monkeypatch.setattr(tasks.expire_holds, "apply_async", lambda args, **_: told.append(args))
+    show = a_show()
+    for seat in range(1, stale + 1):
+        make_stale(a_hold(show=show, seats=(seat,)))
+
+    tasks.expire_holds()
+
+    assert told == asked
+    tasks.expire_holds(True)
+    assert told == asked
 
 
 @transactional
