@@ -14,6 +14,10 @@ django = get_wsgi_application()
 if not settings.REDIS_URL:
     logging.getLogger(__name__).warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
+from project import doorman  # noqa: E402 - what it imports needs Django set up
+
+doorman.stand()
+
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Django reads a body by its length alone, and would take one that comes in chunks for none."""

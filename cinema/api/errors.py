@@ -20,19 +20,24 @@ DOCUMENT = "#/components/schemas/Problem"
 log = logging.getLogger(__name__)
 
 
-def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+def body_of(refusal: Refusal, request_id: str) -> bytes:
     """The refusal as RFC 9457 tells it; the sentence is for a person, the code for a program."""
     code = refusal.code
-    body = {
+    told = {
         "type": f"urn:marquee:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": refusal.status,
         "detail": refusal.detail,
         "code": code,
-        "request_id": _id_of(request),
+        "request_id": request_id,
         **refusal.extra,
     }
-    response = HttpResponse(orjson.dumps(body), status=refusal.status, content_type=PROBLEM_JSON)
+    return orjson.dumps(told)
+
+
+def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    code = refusal.code
+    response = HttpResponse(body_of(refusal, _id_of(request)), status=refusal.status, content_type=PROBLEM_JSON)
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
     if refusal.status == 401:
