@@ -1,9 +1,10 @@
-"""What is done most in one statement each, on PostgreSQL: a sale, and the sweep of stale holds.
+"""What is done most, in one statement each, on PostgreSQL: a sale, and a batch of the sweep.
 
-A sale makes 2.5 times the bookings of the same steps one by one, a sweep 1.5 times. The sale reads who (live login, active user), the show (FOR KEY SHARE: its edits wait) and the seats that are in the way, and
-inserts booking, seats and event only if nothing forbids it. Its one row tells the booking, or why there is none, so a
-refusal costs no second query. What it finds in the way and cannot judge (a stale hold to take over, the customer's own
-hold) and a true race, which the unique constraint undoes whole, are left to the steps one by one.
+The sale makes 2.5 times the bookings of the same steps one by one. It reads who (live login, active user), the show
+(FOR KEY SHARE: its edits wait) and the seats that are in the way, and inserts booking, seats and event only if nothing
+forbids it. Its one row tells the booking, or why there is none, so a refusal costs no second query. What it finds in
+the way and cannot judge (a stale hold to take over, the customer's own hold) and a true race, which the unique
+constraint undoes whole, are left to the steps one by one.
 """
 
 from typing import Any, NamedTuple

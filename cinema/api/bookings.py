@@ -1,7 +1,5 @@
 """Selling seats: hold, book, confirm, cancel, and one's own bookings."""
 
-from typing import Any
-
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
@@ -39,7 +37,7 @@ NOTHING = Nothing()
 KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "description": "Makes a repeat safe: for 24 hours the same key with the same request gets the first answer again.",
 }
 
@@ -103,14 +101,14 @@ def cancel(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> H
 )
 def my_bookings(
     request: CustomerRequest, page: Query[Page], status: StatusName | None = None, upcoming: Flag | None = None
-) -> dict[str, Any]:
+) -> HttpResponse:
     """Newest first. A hold that ran out reads as expired."""
     rows = answers.booking_rows().filter(user=request.auth)
     if status:
         rows = rows.with_status(status)
     if upcoming is not None:
         rows = rows.filter(show__date_time__gt=Now()) if upcoming else rows.filter(show__date_time__lte=Now())
-    return page.of(rows.order_by("-id"), answers.booking)
+    return json_response(page.of(rows.order_by("-id"), answers.bookings))
 
 
 @router.get(
@@ -120,12 +118,12 @@ def my_bookings(
     summary="One booking",
     openapi_extra=refuses(NotFound, auth=True),
 )
-def get_booking(request: CustomerRequest, booking_id: Id) -> dict[str, Any]:
+def get_booking(request: CustomerRequest, booking_id: Id) -> HttpResponse:
     """Your own; another customer's is as if it did not exist."""
-    row = answers.booking_rows().filter(user=request.auth, pk=booking_id).first()
-    if row is None:
+    told = answers.bookings(answers.booking_rows().filter(user=request.auth, pk=booking_id))
+    if not told:
         raise NotFound
-    return answers.booking(row)
+    return json_response(told[0])
 
 
 def _key(request: HttpRequest, body: Input) -> Key | None:

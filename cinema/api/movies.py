@@ -39,7 +39,7 @@ def list_movies(
     rows = Movie.objects.filter(title__icontains=search) if search else Movie.objects.all()
     if showing_on:
         rows = rows.filter(pk__in=Show.objects.on(showing_on).values("movie"))
-    return page.of(rows, answers.movie)
+    return page.of(rows, lambda movies: [answers.movie(row) for row in movies])
 
 
 @router.get("/movies/{int:movie_id}/", response=MovieOut, summary="One film", openapi_extra=refuses(NotFound))
@@ -64,7 +64,7 @@ def list_shows(
         items = [_show(*row) for row in UPCOMING.rows(movie_id)]
         found = page.told(items, lambda: _shows(movie_id).count())
     else:
-        found = page.of(_shows(movie_id, date, available), lambda row: _show(*row))
+        found = page.of(_shows(movie_id, date, available), lambda shows: [_show(*row) for row in shows])
     if not found["count"] and not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
     return json_response(found)
@@ -80,7 +80,7 @@ def get_show(request: HttpRequest, show_id: Id) -> HttpResponse:
 
 @router.get(
     "/shows/{int:show_id}/seats/",
-    response=SeatMapOut,
+    response={200: SeatMapOut, 304: None},
     summary="The seat map of a show",
     openapi_extra=refuses(NotFound, parameters=[IF_NONE_MATCH]),
 )
@@ -96,6 +96,8 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     # A hash of the body, not of a version: a hold that runs out changes the map without a write.
     response["ETag"] = etag = f'"{hashlib.blake2b(response.content, digest_size=12).hexdigest()}"'
     response["Cache-Control"] = "no-cache"
+    for other in ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"):  # for who would write; a read is not refused by them
+        request.META.pop(other, None)
     return get_conditional_response(request, etag=etag, response=response)
 
 
