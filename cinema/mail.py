@@ -121,7 +121,11 @@ def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
         if not mine.filter(mail_due_at__gt=Now()).exists():
             return False
         server.send_messages([letter])
-        _stamp(mine)  # before the QUIT, whose answer may take its time
+        try:
+            _stamp(mine)  # before the QUIT, whose answer may take its time
+        except Exception:  # the task's time limit, at its worst moment: put off, this mail would surely come twice
+            _stamp_once(mine)
+            raise
     return True
 
 
@@ -147,11 +151,14 @@ def _stamp(mine: OwedQuerySet) -> None:
     """After the server's yes. A database that is away for a moment must not cost the customer a second copy."""
     for seconds in STAMP_RETRY_SECONDS:
         try:
-            mine.update(mail_sent_at=Now(), mail_due_at=None, mail_error="")
-            return
+            return _stamp_once(mine)
         except (OperationalError, InterfaceError):
             connection.close()
             time.sleep(seconds)
+    return _stamp_once(mine)
+
+
+def _stamp_once(mine: OwedQuerySet) -> None:
     mine.update(mail_sent_at=Now(), mail_due_at=None, mail_error="")
 
 

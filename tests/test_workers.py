@@ -12,19 +12,22 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.schedules import crontab
 from django.conf import settings as project_settings
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_redis import get_redis_connection
+from kombu.transport import redis, virtual
 
 from cinema import mail
 from cinema.models import AuthSession, Booking, BookingEvent, IdempotencyKey
 from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
 from tests.services import free_port
-from tests.smtp_server import smtp_server
+from tests.smtp_server import SMTP, smtp_server
 from workers import tasks
+from workers.broker import QoS
 from workers.celery import DAY_SECONDS, MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
 
 transactional = pytest.mark.django_db(transaction=True)
@@ -55,6 +58,10 @@ def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedPr
     return subprocess.run(
         command, env=variables, cwd=project_settings.BASE_DIR, capture_output=True, text=True, timeout=60
     )
+
+
+def fail() -> None:
+    raise ConnectionError
 
 
 def wait_until(condition) -> None:
@@ -135,6 +142,42 @@ def test_a_second_worker_is_asked_to_help_a_full_first_batch_once(monkeypatch, s
     assert told == asked
     tasks.expire_holds(True)
     assert told == asked
+
+
+@transactional
+def test_a_time_limit_behind_the_yes_costs_no_second_copy(settings, monkeypatch):
+    booked, stamp = BookingEvent.objects.get(booking=a_booking()), mail._stamp_once
+
+    def cut_short(mine):
+        monkeypatch.setattr(mail, "_stamp_once", stamp)
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(mail, "_stamp_once", cut_short)
+    with smtp_server() as server:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
+        for _ in range(2):
+            (due,) = mail.queue_due() or [("event", booked.pk, 1)]
+            tasks.send_mail(*due)
+
+    booked.refresh_from_db()
+    assert (len(server.mails), booked.mail_state) == (1, "sent")
+
+
+def test_an_acknowledgement_that_fails_leaves_room_for_the_next_message(monkeypatch):
+    with app.connection_for_read() as broker:
+        qos = broker.default_channel.qos
+        assert type(qos) is QoS
+        monkeypatch.setattr(redis.QoS, "ack", lambda *_: fail())
+        qos.prefetch_count = 2
+        for tag in ("1", "2"):
+            virtual.QoS.append(qos, None, tag)
+        assert not qos.can_consume()
+
+        for tag in ("1", "2"):
+            with pytest.raises(ConnectionError):
+                qos.ack(tag)
+
+        assert qos.can_consume()
 
 
 @transactional

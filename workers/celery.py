@@ -17,6 +17,8 @@ from django.db import InterfaceError, OperationalError
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError as BrokerError
 
+from workers.broker import forgive_lost_acknowledgements
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
     return {"task": f"workers.tasks.{task}", "schedule": schedule or seconds, "options": {"expires": seconds * 0.8}}
 
 
+forgive_lost_acknowledgements()
 app = Celery("marquee", include=["workers.tasks"])
 app.conf.update(
     broker_url=settings.REDIS_URL or "memory://",

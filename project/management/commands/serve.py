@@ -30,6 +30,7 @@ def granian() -> list[str]:
         "backlog": "2048",
         "backpressure": "512",  # per worker, and an idle keep-alive connection counts: 1024 open files are usual
         "http1-header-read-timeout": "10000",  # a client that never finishes its headers gives its place back
+        "respawn-interval": "10",  # a reload (HUP) ends an old worker so long behind its successor's start
         "workers-kill-timeout": "8",  # below the grace that `up` gives
     }
     flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
