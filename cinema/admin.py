@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -12,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from cinema import bookings, mail
+from cinema import bookings, lockouts, mail
 from cinema.errors import Refusal
 from cinema.logins import Caller
 from cinema.models import AuthSession, Booking, BookingEvent, BookingSeat, Movie, Screen, Show, User
@@ -76,6 +77,22 @@ class AuthSessionAdmin(ReadOnly):
     def end(self, request: HttpRequest, queryset: QuerySet[AuthSession]) -> None:
         ended = AuthSession.objects.filter(pk__in=queryset.values("pk")).revoke()
         self.message_user(request, f"Logins ended: {ended}.")
+
+
+@admin.register(AccessAttempt)
+class LockoutAdmin(ReadOnly):
+    list_display = fields = ("username", "ip_address", "failures_since_start", "attempt_time", "locked_until")
+    search_fields = ("username", "ip_address")
+    actions = ("clear",)
+
+    @admin.display
+    def locked_until(self, attempt: AccessAttempt) -> str:
+        until = lockouts.locked_until(attempt)
+        return local(until) if until else ""
+
+    @admin.action(description="Let the selected try again", permissions=["change"])
+    def clear(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        self.message_user(request, f"Counts of wrong passwords cleared: {queryset.delete()[0]}.")
 
 
 @admin.register(Movie)

@@ -5,6 +5,7 @@ token's jti, so of two twins one wins; a spent token that comes again may be sto
 """
 
 import time
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -16,14 +17,16 @@ from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.http import HttpRequest
 from django.utils.http import base36_to_int, int_to_base36
 
-from cinema import tokens
+from cinema import lockouts, tokens
 from cinema.errors import BadCredentials, EmailTaken, Invalid, TokenInvalid, UsernameTaken
 from cinema.models import AuthSession, PasswordReset, User
 
 Tokens = dict[str, str]
 SEEN_SECONDS, MOST_SEEN = 1.0, 10_000
+RESET_KEPT = timedelta(days=1)
 LIFETIME = settings.NINJA_JWT["REFRESH_TOKEN_LIFETIME"]
 
 
@@ -87,10 +90,14 @@ def update_profile(user: User, changes: dict[str, str]) -> User:
     return user
 
 
-def log_in(username: str, password: str) -> Tokens:
-    """A new login. Raises BadCredentials, the same and in the same time for an unknown user and a wrong password."""
-    user = authenticate(username=User.normalize_username(username), password=password)
+def log_in(username: str, password: str, request: HttpRequest | None = None) -> Tokens:
+    """A new login. Raises BadCredentials, the same and in the same time for an unknown user and a wrong password.
+
+    With the request that it came by, wrong passwords are counted, and Throttled is raised where they were too many.
+    """
+    user = authenticate(request=request, username=User.normalize_username(username), password=password)
     if user is None:
+        lockouts.require_open(request)
         raise BadCredentials
     jti = uuid4().hex
     with transaction.atomic():
@@ -157,7 +164,12 @@ def reset_password(token: str, new: str) -> None:
 
 
 def purge_ended() -> int:
-    """Delete the logins that have ended; their tokens are refused with or without the row."""
+    """Delete what no longer counts: wrong passwords, mails for a forgotten one, and the logins that have ended.
+
+    Answers how many logins that were; their tokens are refused with or without the row.
+    """
+    lockouts.purge()
+    PasswordReset.objects.filter(at__lte=Now() - RESET_KEPT).delete()
     return AuthSession.objects.ended().delete()[0]
 
 

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
 
 SECRET_LENGTH = 32  # characters: 256 bits for HS256, RFC 7518 section 3.2
 RATE = re.compile(r"(\d{1,9})/(sec|min|hour|day)")
@@ -66,8 +67,11 @@ def redis(name: str) -> str:
     url = text(name)
     try:
         parts = urlsplit(url)
-        known = not url or (parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0)
-    except ValueError:
+        number = re.fullmatch(r"(/\d*)?", parts.path) is not None
+        known = not url or (parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0 and number)
+        pool = ConnectionPool.from_url(url or "redis://")
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing; an odd option would fail at each call
+    except (ValueError, TypeError):
         known = False
     if not known:
         raise ImproperlyConfigured(f"{name} must look like redis://host:6379/0, or rediss://user:password@host:6380/0.")

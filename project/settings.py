@@ -36,13 +36,15 @@ THROTTLES = {
     "signup": env.rate("THROTTLE_SIGNUP", "20/hour"),
     "booking": env.rate("THROTTLE_BOOKING", "60/min"),
 }
+LOCKOUT_FAILURES = env.number("LOCKOUT_FAILURES", 10, 0, 1000)
+LOCKOUT_SECONDS = env.number("LOCKOUT_SECONDS", 900, 1, 86400)
 FLOWER_PORT = env.number("FLOWER_PORT", 5555, 1, 65535)
 FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
 
 INSTALLED_APPS = [
     "project",
     "cinema",
-    "django.contrib.admin",
+    "project.apps.Admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -50,6 +52,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
+    "project.apps.Lockouts",
     "ninja",  # its own static files: Swagger and ReDoc load nothing from outside
 ]
 MIDDLEWARE = [
@@ -111,9 +114,22 @@ globals().update(env.email(env.text("EMAIL_URL")))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Marquee <tickets@localhost>")
 EMAIL_TIMEOUT = max(1, MAIL_LEASE_SECONDS // 12)  # a conversation has about ten answers to wait for
 
-SILENCED_SYSTEM_CHECKS = ["models.W037"]  # MariaDB builds our partial indexes whole: larger there, and as right
+SILENCED_SYSTEM_CHECKS = [
+    "models.W037",  # MariaDB builds our partial indexes whole: larger there, and as right
+    "axes.W002",  # its middleware would stand in every call; our logins tell a lock-out themselves
+]
 
 AUTH_USER_MODEL = "cinema.User"
+AUTHENTICATION_BACKENDS = ["cinema.lockouts.Backend"]
+AXES_ENABLED = LOCKOUT_FAILURES > 0
+AXES_FAILURE_LIMIT = LOCKOUT_FAILURES
+AXES_COOLOFF_TIME = timedelta(seconds=LOCKOUT_SECONDS)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "cinema.lockouts.Handler"
+AXES_CLIENT_IP_CALLABLE = "cinema.api.auth.place_of"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False  # the admin's page is ours
 PASSWORD_HASHERS = ["project.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -168,5 +184,9 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.log_level("LOG_LEVEL", "INFO")},
     # Django's own loggers would repeat what RequestMiddleware says, with the query string in it
-    "loggers": {"django": {"handlers": [], "level": "INFO"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        "axes": {"level": "ERROR"},  # who tries to log in is not for the log
+    },
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
@@ -17,7 +18,12 @@ class _SiteOnly:
         return super().__call__(request)  # type: ignore[misc,no-any-return]
 
 
-class SessionMiddleware(_SiteOnly, sessions.SessionMiddleware): ...
+class SessionMiddleware(_SiteOnly, sessions.SessionMiddleware):
+    def process_request(self, request: HttpRequest) -> None:
+        """A key that is none of ours is no session; one with a NUL in it (`"\\000…"`) would be PostgreSQL's defect."""
+        if not request.COOKIES.get(settings.SESSION_COOKIE_NAME, "x").isalnum():
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        super().process_request(request)
 
 
 class AuthenticationMiddleware(_SiteOnly, auth.AuthenticationMiddleware): ...

@@ -9,7 +9,7 @@ from django.utils import timezone
 from cinema import logins
 from cinema.models import AuthSession, PasswordReset, User
 from tests.conftest import refusal
-from tests.factories import PASSWORD, a_customer
+from tests.factories import PASSWORD, a_customer, a_show
 from tests.racing import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -242,3 +242,48 @@ def test_a_weak_new_password_is_refused_and_spends_nothing(anonymous):
     assert {error["field"] for error in response.json()["errors"]} == {"new_password"}
     assert me(anonymous, tokens).status_code == 200
     assert confirm_reset(anonymous, token).status_code == 204
+
+
+def test_resets_of_yesterday_are_purged():
+    user = a_customer()
+    old, new = (PasswordReset.objects.create(user=user) for _ in range(2))
+    PasswordReset.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(hours=25))
+    PasswordReset.objects.filter(pk=new.pk).update(at=timezone.now() - timedelta(hours=23))
+
+    logins.purge_ended()
+
+    assert list(PasswordReset.objects.all()) == [new]
+
+
+@pytest.mark.parametrize("end", ["password", "reset", "deactivation", "logout", "staff", "age"])
+def test_access_ends_at_once_whatever_ends_it(anonymous, end):
+    user = a_customer()
+    tokens = log_in(anonymous, user).json()
+    assert me(anonymous, tokens).status_code == 200
+    user.refresh_from_db()
+    show = a_show()
+
+    if end == "password":
+        logins.change_password(user, PASSWORD, "another long one")
+    elif end == "reset":
+        logins.reset_password(logins.reset_token(user), "another long one")
+    elif end == "deactivation":
+        user.is_active = False
+        user.save()
+    elif end == "logout":
+        logins.log_out(tokens["refresh"])
+    elif end == "age":
+        AuthSession.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    else:
+        AuthSession.objects.filter(user=user).revoke()
+
+    for method, path, body in (
+        ("GET", "/api/me/", None),
+        ("GET", "/api/my-bookings/", None),
+        ("POST", f"/api/shows/{show.pk}/book/", {"seat_number": 5}),
+        ("POST", f"/api/shows/{show.pk}/hold/", {"seat_number": 5}),
+    ):
+        response = anonymous(method, path, body, Authorization=f"Bearer {tokens['access']}")
+        assert refusal(response) == (401, "token_invalid"), path
+    assert refusal(refresh(anonymous, tokens)) == (401, "token_invalid")
+    assert not show.bookings.exists()

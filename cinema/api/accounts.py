@@ -4,7 +4,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from cinema import logins, throttles
-from cinema.api.auth import CustomerRequest, address_of, customer
+from cinema.api.auth import CustomerRequest, customer, place_of
 from cinema.api.errors import refuses
 from cinema.api.schemas import (
     LogIn,
@@ -44,7 +44,7 @@ def sign_up(request: HttpRequest, body: SignUp) -> Status[User]:
 def log_in(request: HttpRequest, body: LogIn) -> logins.Tokens:
     """An access token for 30 minutes and a refresh token for 7 days."""
     throttles.check("login", _address(request), f"account {User.normalize_username(body.username)}")
-    return logins.log_in(body.username, body.password)
+    return logins.log_in(body.username, body.password, request)
 
 
 @router.post(
@@ -127,4 +127,4 @@ def change_password(request: CustomerRequest, body: NewPassword) -> Status[None]
 
 def _address(request: HttpRequest) -> str:
     """Told apart from an account, whose name may look like an address."""
-    return f"address {address_of(request)}"
+    return f"address {place_of(request)}"

@@ -1,5 +1,7 @@
 """Who is calling: the bearer token, checked for its signature here and for its login where the database is asked."""
 
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
 from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import HttpBearer
@@ -61,3 +63,20 @@ def address_of(request: HttpRequest) -> str:
     if settings.NUM_PROXIES and len(forwarded) >= settings.NUM_PROXIES:
         return forwarded[-settings.NUM_PROXIES].strip() or peer
     return peer
+
+
+def place_of(request: HttpRequest) -> str:
+    """The address as far as it tells one client from another: whoever has one of IPv6 has a whole /64 of them."""
+    try:
+        address: IPv4Address | IPv6Address = ip_address(_without_port(address_of(request)))
+    except ValueError:
+        return "::"  # no address at all
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(address if address.version == 4 else IPv6Address(int(address) >> 64 << 64))
+
+
+def _without_port(address: str) -> str:
+    """Some proxies write the client's port behind it, which is another one at every call."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

@@ -1,0 +1,21 @@
+"""What Django loads at its start: our system checks, the admin with a login of ours, and the table of lock-outs."""
+
+from axes import apps as axes
+from django.apps import AppConfig
+from django.contrib.admin import apps as admin
+
+from project import checks  # noqa: F401 - registers them
+
+
+class Project(AppConfig):
+    name = "project"
+    default = True
+
+
+class Admin(admin.AdminConfig):
+    default = False
+    default_site = "cinema.staff_login.StaffSite"
+
+
+class Lockouts(axes.AppConfig):  # type: ignore[misc]
+    verbose_name = "Lock-outs"
