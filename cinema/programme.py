@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 LONGEST_FILM_MINUTES = 24 * 60
+FIRST_YEAR, LAST_YEAR = 1900, 2999  # near the calendar's ends, times have no time zone and no end of the film
 MOST_SEATS = 10_000
 
 
@@ -158,6 +159,8 @@ class Show(models.Model):
         """
         if not (self.movie_id and self.screen_id and self.date_time and self.total_seats):
             return
+        if not FIRST_YEAR <= self.date_time.year <= LAST_YEAR:
+            raise ValidationError({"date_time": f"The year must be from {FIRST_YEAR} to {LAST_YEAR}."})
         with transaction.atomic():
             self.movie = Movie.objects.select_for_update().get(pk=self.movie_id)
             lock_screens([self.screen_id])

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
 
 from cinema import errors
 from cinema.api.errors import PROBLEM_JSON, problem
 
+LENGTH = re.compile(r"[0-9]{1,99}")  # Django falls on any other
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUESTS = Counter("marquee_requests", "Requests answered", ["method", "route", "status", "code"])
 SECONDS = Histogram(
@@ -41,12 +43,20 @@ class RequestMiddleware:
         _count(request, response, time.perf_counter() - started)
         return response
 
+    def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """On a staff page, a value that no column takes: NUL, a number of 23 digits. The API judges for itself."""
+        if isinstance(exception, DataError | OverflowError):
+            return HttpResponseBadRequest("A value on this page is not one that can be stored or looked for. Go back.")
+        return None
+
     def _response(self, request: HttpRequest) -> HttpResponse:
         try:
             if request.path not in PROBED:
                 request.get_host()
         except DisallowedHost:
             return problem(request, errors.BadRequest("This host name is not one of ours: see ALLOWED_HOSTS."))
+        if not LENGTH.fullmatch(request.META.get("CONTENT_LENGTH") or "0"):
+            return problem(request, errors.BadRequest("The body is cut off, or its Content-Length is not a number."))
         return self.get_response(request)
 
 

@@ -20,8 +20,17 @@ doorman.stand()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Django reads a body by its length alone, and would take one that comes in chunks for none."""
+    """Django reads a body by its length alone, and would take one that comes in chunks for none.
+
+    An extended parameter of the content type (`charset*=x'y'%FF`) may name any codec, on which Django falls.
+    """
+    if "*" in (environ.get("CONTENT_TYPE") or ""):
+        environ["CONTENT_TYPE"] = "application/octet-stream"  # which is not JSON either
     if "HTTP_TRANSFER_ENCODING" in environ and not environ.get("CONTENT_LENGTH"):
-        body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        try:
+            body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        except OSError:
+            environ["CONTENT_LENGTH"] = "cut off"  # refused by RequestMiddleware: half a body is not acted upon
+        else:
+            environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return django(environ, start_response)

@@ -663,3 +663,34 @@ def test_who_may_only_look_sends_no_mail_again():
     act(staff(["view_bookingevent", "view_booking"]), "bookingevent", "send_again", event)
 
     assert BookingEvent.objects.get().mail_state == "failed"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("start", ["0001-01-01", "1899-12-31", "3000-01-01", "9999-12-31"])
+def test_a_start_at_the_ends_of_the_calendar_is_refused_at_the_field(start):
+    show, client = a_show(), superuser()
+
+    answer = client.post(page("show_change", show.pk), show_form(show) | {"date_time_0": start})
+
+    assert "The year must be from 1900 to 2999." in errors(answer)["date_time"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("chosen", ["a\0b", "9" * 23, "nonsense"])
+def test_an_odd_choice_of_bookings_is_no_fault(chosen):
+    booking, client = a_booking(), superuser()
+
+    answer = client.post(page("booking_changelist"), {"action": "cancel_selected", "_selected_action": [chosen]})
+
+    booking.refresh_from_db()
+    assert answer.status_code < 500
+    assert booking.status == "booked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_odd_word_to_look_for_is_no_fault():
+    where = {"app_label": "cinema", "model_name": "show", "field_name": "movie"}
+
+    answer = superuser().get(reverse("admin:autocomplete"), {"term": "a\0b"} | where)
+
+    assert answer.status_code < 500

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, InternalError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -54,6 +54,7 @@ def register(api: NinjaAPI) -> None:
         AuthenticationError: lambda *_: errors.NotAuthenticated(),
         SuspiciousOperation: lambda *_: errors.BadRequest(),
         RequestDataTooBig: lambda *_: errors.BodyTooLarge(),
+        UnreadablePostError: lambda *_: errors.BadRequest(),  # the client went away in the middle of its body
         HttpError: _of_http_error,
         ValidationError: _of_validation,
         OperationalError: _of_outage,

@@ -2,6 +2,14 @@
 
 from pydantic.config import JsonDict
 
+SIGN_UP: JsonDict = {
+    "username": "testuser",
+    "email": "test@example.com",
+    "password": "testpass123",
+    "password_confirm": "testpass123",
+    "first_name": "Test",
+    "last_name": "User",
+}
 USER: JsonDict = {
     "id": 1,
     "username": "testuser",

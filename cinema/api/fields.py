@@ -57,6 +57,12 @@ def _iso_day(value: Any) -> Any:
     return value
 
 
+def _day_as_pattern(schema: dict[str, Any]) -> None:
+    """The document's vocabulary has no bounds for a date."""
+    del schema["ge"], schema["le"]
+    schema["pattern"] = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+
+
 def _decided(value: Any) -> Any:
     if isinstance(value, str) and value not in {"true", "false"}:
         raise ValueError("must be true or false")
@@ -69,10 +75,20 @@ Name = Annotated[str, StringConstraints(max_length=150), NO_NUL]
 Search = Annotated[str, StringConstraints(max_length=200), NO_NUL]  # as long as a title
 Password = Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
 Username = Annotated[str, StringConstraints(min_length=1, max_length=150), NO_NUL, AfterValidator(_canonical_username)]
-Email = Annotated[str, StringConstraints(min_length=3, max_length=254), NO_NUL, AfterValidator(_canonical_email)]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254),
+    NO_NUL,
+    AfterValidator(_canonical_email),
+    Field(json_schema_extra={"format": "email"}),
+]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=2048), NO_NUL]
 SeatNumber = Annotated[int, Field(ge=1, le=LARGEST_SEAT)]
-Day = Annotated[date, BeforeValidator(_iso_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
+Day = Annotated[
+    date,
+    BeforeValidator(_iso_day),
+    Field(ge=date(1900, 1, 1), le=date(2999, 12, 31), json_schema_extra=_day_as_pattern),
+]
 Flag = Annotated[bool, BeforeValidator(_decided)]
 StatusName = Literal["pending", "booked", "cancelled", "expired"]
 WholeNumber = Annotated[int, BeforeValidator(_digits)]

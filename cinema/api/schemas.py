@@ -9,14 +9,7 @@ from typing import Annotated, Any, TypeVar
 from django.conf import settings
 from django.db.models import QuerySet
 from ninja import Field, Schema
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from cinema.answers import Answer
 from cinema.api import examples
@@ -40,18 +33,7 @@ class SignUp(Input):
     password_confirm: Password
     first_name: Name = ""
     last_name: Name = ""
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "username": "testuser",
-                "email": "test@example.com",
-                "password": "testpass123",
-                "password_confirm": "testpass123",
-                "first_name": "Test",
-                "last_name": "User",
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": examples.SIGN_UP})
 
     @field_validator("password_confirm")
     @classmethod
@@ -85,11 +67,17 @@ class ResetConfirm(Input):
     )
 
 
+def _any_of_them(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        del field["default"]  # what is left out stays as it is
+    schema["example"] = {"first_name": "Tess"}
+
+
 class Profile(Input):
     email: Email = ""
     first_name: Name = ""
     last_name: Name = ""
-    model_config = ConfigDict(json_schema_extra={"example": {"first_name": "Tess"}})
+    model_config = ConfigDict(json_schema_extra=_any_of_them)
 
 
 class NewPassword(Input):
@@ -134,9 +122,9 @@ class Page(Schema):
     limit: WholeNumber = Field(50, ge=1, le=100)
     offset: WholeNumber = Field(0, ge=0, le=1_000_000)
 
-    def of(self, rows: QuerySet[Any, Row], tell: Callable[[Row], Answer]) -> Answer:
+    def of(self, rows: QuerySet[Any, Row], tell: Callable[[QuerySet[Any, Row]], list[Answer]]) -> Answer:
         """One page of `rows`. They are counted only where the page does not show how many there are."""
-        return self.told([tell(row) for row in rows[self.offset : self.offset + self.limit]], rows.count)
+        return self.told(tell(rows[self.offset : self.offset + self.limit]), rows.count)
 
     def told(self, items: list[Answer], count: Callable[[], int]) -> Answer:
         whole = len(items) < self.limit and (items or not self.offset)
