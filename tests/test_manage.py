@@ -188,24 +188,16 @@ def test_an_odd_setting_stops_every_command_with_one_sentence(
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"marquee: {sentence}\n")
 
 
-def test_the_test_command_hands_everything_to_pytest(tmp_path: Path) -> None:
+def test_the_test_command_hands_everything_to_pytest_and_uses_all_cores_by_default(tmp_path: Path) -> None:
     test = tmp_path / "test_one.py"
-    test.write_text("def test_fails(): assert False\n\ndef test_passes(): pass\n")
+    in_parallel = "def test_in_parallel(worker_id): assert worker_id.startswith('gw')"
+    test.write_text(f"def test_fails(): assert False\n\ndef test_passes(): pass\n\n{in_parallel}\n")
     env = environment(tmp_path)
 
-    failed = manage("test", str(test), "-p", "no:cacheprovider", "-q", "--no-header", env=env)
+    failed = manage("test", str(test), "-q", "--no-header", env=env)
     passed = manage("test", str(test), "-n0", "-q", "-k", "passes", "-p", "no:cacheprovider", env=env)
     helped = manage("test", "--help", env=env)
 
-    assert (failed.returncode, failed.stdout.splitlines()[-1].partition(" in ")[0]) == (1, "1 failed, 1 passed")
-    assert (passed.returncode, passed.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "1 passed, 1 deselected")
+    assert (failed.returncode, failed.stdout.splitlines()[-1].partition(" in ")[0]) == (1, "1 failed, 2 passed")
+    assert (passed.returncode, passed.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "1 passed, 2 deselected")
     assert (helped.returncode, helped.stdout.splitlines()[0]) == (0, PYTEST_USAGE)
-
-
-def test_the_test_command_uses_all_cores_by_default(tmp_path: Path) -> None:
-    test = tmp_path / "test_one.py"
-    test.write_text("def test_workers(worker_id): assert worker_id.startswith('gw')\n")
-
-    done = manage("test", str(test), env=environment(tmp_path))
-
-    assert done.returncode == 0
