@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI") and connection.vendor == "postgresql"  # one database is enough: it is the same document
-CASES, EXAMPLES_PER_OPERATION = (3000, 120) if IN_CI else (900, 3)
+CASES, EXAMPLES_PER_OPERATION = (3000, 120) if IN_CI else (600, 3)
 # Refusals of calls that the document allows, by code: they depend on what was called before or on the show's size.
 BEYOND_A_SCHEMA = {"idempotency_key_reused", "seat_out_of_range", "hold_expired"}
 # Fields whose rules no schema tells: Django judges passwords, one field repeats another, and names are made canonical.
