@@ -12,18 +12,19 @@ from cinema.models import Booking, BookingQuerySet, BookingSeat, Movie
 
 Answer = dict[str, Any]
 PENDING = Booking.Status.PENDING.value
-TIMES = ("expires_at", "created_at", "updated_at", "now")
-SHOW = (
-    "show",
-    "show__movie",
-    "show__movie__title",
-    "show__movie__duration_minutes",
-    "show__screen__name",
-    "show__date_time",
-    "show__total_seats",
-    "show__cancelled_at",
+# what `show_of` and `booking_of` want, in their order
+SHOW_COLUMNS = (
+    "pk",
+    "movie_id",
+    "movie__title",
+    "movie__duration_minutes",
+    "screen__name",
+    "date_time",
+    "total_seats",
+    "cancelled_at",
 )
-COLUMNS = ("pk", "reference", "status", *TIMES, *SHOW)
+TIMES = ("expires_at", "created_at", "updated_at", "now")
+COLUMNS = ("pk", "reference", "status", *TIMES, *(f"show__{column}" for column in SHOW_COLUMNS))
 
 
 def _local(time: datetime) -> datetime:

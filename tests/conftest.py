@@ -9,7 +9,8 @@ from django_redis import get_redis_connection
 from cinema import breaker, one_statement, tokens
 from cinema.logins import Caller
 from cinema.models import AuthSession, User
-from tests.factories import a_caller
+from tests.factories import a_booking, a_caller, a_hold, a_show
+from tests.unchanged import nothing_changes
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,6 +40,40 @@ def each_way(request, monkeypatch):
     if request.param == "step by step":
         monkeypatch.setattr(one_statement, "serves", lambda: False)
     return request.param
+
+
+@pytest.fixture(params=["locks", "database alone"])
+def with_and_without_redis(request, settings):
+    if request.param == "database alone":
+        settings.REDIS_URL = ""
+
+
+@pytest.fixture
+def fast_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def world(api):
+    """Something of everything, for a change to be seen."""
+    show = a_show()
+    a_booking(api.caller, show, (1,))
+    return show, a_hold(api.caller, show, (2,))
+
+
+@pytest.fixture
+def may_change():
+    """For a test that shows what is accepted."""
+
+
+@pytest.fixture
+def unchanged(request, world):
+    """The whole database is the same behind the test as before it, unless it `may_change`."""
+    if "may_change" in request.fixturenames:
+        yield
+    else:
+        with nothing_changes():
+            yield
 
 
 class Api:

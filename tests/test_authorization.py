@@ -23,14 +23,9 @@ from tests.test_surface import operations
 from tests.test_tokens import forged, refresh_token
 from tests.unchanged import contents
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fast_hashes")]
 
 INVALID, NOT_FOUND = (401, "token_invalid"), (404, "not_found")
-
-
-@pytest.fixture(autouse=True)
-def fast_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 class World:

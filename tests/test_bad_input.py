@@ -10,10 +10,10 @@ import pytest
 
 from cinema.models import Booking
 from tests.conftest import refusal
-from tests.factories import PASSWORD, a_booking, a_hold, a_show
+from tests.factories import PASSWORD
 from tests.unchanged import nothing_changes
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fast_hashes", "unchanged")]
 
 SIGN_UP = {
     "username": "somebody",
@@ -242,33 +242,6 @@ PROFILES = {
     "a list as body": [],
     "text as body": "first_name",
 }
-
-
-@pytest.fixture(autouse=True)
-def fast_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
-def world(api):
-    """Something of everything, for a change to be seen."""
-    show = a_show()
-    a_booking(api.caller, show, (1,))
-    return show, a_hold(api.caller, show, (2,))
-
-
-@pytest.fixture
-def may_change():
-    """For a test that shows what is accepted."""
-
-
-@pytest.fixture(autouse=True)
-def unchanged(request, world):
-    if "may_change" in request.fixturenames:
-        yield
-    else:
-        with nothing_changes():
-            yield
 
 
 def others(answers: dict, wanted: tuple[int, str]) -> dict:

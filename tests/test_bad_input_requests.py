@@ -7,11 +7,9 @@ from django.test.utils import CaptureQueriesContext
 from cinema import breaker
 from cinema.models import Booking, IdempotencyKey
 from tests.conftest import refusal
-from tests.factories import a_booking, a_hold, a_show
 from tests.test_tokens import refresh_token
-from tests.unchanged import nothing_changes
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fast_hashes", "unchanged")]
 
 NOT_FOUND, INVALID, BAD_KEY = (404, "not_found"), (422, "invalid"), (400, "bad_idempotency_key")
 ABSENT, TOKEN_INVALID, BAD_REQUEST = (401, "not_authenticated"), (401, "token_invalid"), (400, "bad_request")
@@ -120,33 +118,6 @@ TOKENS = {
     "Bearer eyJhbGciOiJub25lIn0.e30.": TOKEN_INVALID, "Bearer e30.e30.": TOKEN_INVALID,
     "Bearer bnVsbA.bnVsbA.": TOKEN_INVALID, "Bearer W10.W10.W10": TOKEN_INVALID,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def fast_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
-def world(api):
-    """Something of everything, for a change to be seen."""
-    show = a_show()
-    a_booking(api.caller, show, (1,))
-    return show, a_hold(api.caller, show, (2,))
-
-
-@pytest.fixture
-def may_change():
-    """For a test that shows what is accepted."""
-
-
-@pytest.fixture(autouse=True)
-def unchanged(request, world):
-    if "may_change" in request.fixturenames:
-        yield
-    else:
-        with nothing_changes():
-            yield
 
 
 def told(response) -> tuple[int, str]:

@@ -18,12 +18,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=["locks", "database alone"])
-def with_and_without_redis(request, settings):
-    if request.param == "database alone":
-        settings.REDIS_URL = ""
-
-
 @pytest.fixture
 def no_hold_constraint():
     with without(Booking, "booking_one_hold", stands_in="show_id"):

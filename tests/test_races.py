@@ -25,12 +25,6 @@ CROWD = 3 if on_sqlite else 8
 REFUSED = {"SeatTaken", "SeatContended"} | ({"OperationalError"} if connection.vendor == "sqlite" else set())
 
 
-@pytest.fixture(params=["locks", "database alone"])
-def with_and_without_redis(request, settings):
-    if request.param == "database alone":
-        settings.REDIS_URL = ""
-
-
 @pytest.fixture
 def no_seat_constraint():
     with without(BookingSeat, "seat_sold_once", stands_in="show_id"):

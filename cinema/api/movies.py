@@ -21,8 +21,6 @@ from cinema.models import Movie, Show, ShowQuerySet, seats_free
 
 router = Router(tags=["What is on"])
 
-COLUMNS = ("pk", "movie_id", "movie__title", "movie__duration_minutes", "screen__name", "date_time", "total_seats",
-           "cancelled_at", "available_seats")  # fmt: skip
 IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
@@ -102,7 +100,7 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
 
 
 def _columns(shows: ShowQuerySet) -> QuerySet[Show, Any]:
-    return shows.annotate(available_seats=seats_free()).values_list(*COLUMNS)
+    return shows.annotate(available_seats=seats_free()).values_list(*answers.SHOW_COLUMNS, "available_seats")
 
 
 def _shows(movie_id: int, day: date | None = None, available: bool | None = None) -> QuerySet[Show, Any]:
