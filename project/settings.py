@@ -59,7 +59,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "project.middleware.RequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "project.site.CorsMiddleware",
     "project.site.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "project.site.AuthenticationMiddleware",
