@@ -43,5 +43,5 @@ api = MarqueeAPI(
     openapi_extra={"tags": [{"name": "What is on"}, {"name": "Account"}, {"name": "Bookings"}]},  # as one meets them
 )
 errors.register(api)
-for room in (bookings, movies, accounts):  # in the order of their calls: a path is matched from the top
+for room in (movies, bookings, accounts):  # in the order of their calls: a path is matched from the top
     api.add_router("", room.router)

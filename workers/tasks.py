@@ -10,7 +10,7 @@ from workers.celery import MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
 log = logging.getLogger(__name__)
 
 MAILS_PER_SWEEP = 500
-HOLDS_PER_BATCH, BATCHES_PER_TICK = 1000, 100
+HOLDS_PER_BATCH, BATCHES_PER_TICK = 500, 200  # a batch locks its rows for some 20 ms
 HELP_SECONDS = 5  # after that the first is done
 
 

@@ -97,6 +97,8 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     # A hash of the body, not of a version: a hold that runs out changes the map without a write.
     response["ETag"] = etag = f'"{hashlib.blake2b(response.content, digest_size=12).hexdigest()}"'
     response["Cache-Control"] = "no-cache"
+    if "HTTP_IF_NONE_MATCH" not in request.META:
+        return response
     for other in ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"):  # for who would write; a read is not refused by them
         request.META.pop(other, None)
     return get_conditional_response(request, etag=etag, response=response)
