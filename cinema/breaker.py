@@ -4,6 +4,7 @@ Redis may only say "no, not now". When it is down, silent or confused, three fai
 for five seconds; then one call per process probes. Every question has an answer for the time without Redis.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ OPEN_SECONDS = 5.0
 Answer = TypeVar("Answer")
 Word = str | int | bytes
 _thread = threading.local()
+if hasattr(os, "register_at_fork"):  # a worker's child on its parent's connection would read the parent's answers
+    os.register_at_fork(after_in_child=lambda: _thread.__dict__.clear())
 
 
 class Breaker:

@@ -38,7 +38,7 @@ def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
 
 
 forgive_lost_acknowledgements()
-app = Celery("marquee", include=["workers.tasks"])
+app = Celery("marquee", include=["workers.tasks", "workers.heartbeats"])
 app.conf.update(
     broker_url=settings.REDIS_URL or "memory://",
     # A silent broker must not hold a publisher: without time-outs of its own the client waits for more than 25 s.
