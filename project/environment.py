@@ -141,9 +141,8 @@ def database(url: str) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600)}
     except (ValueError, KeyError):
-        raise ImproperlyConfigured(
-            "DATABASE_URL must look like postgres://user:password@host:5432/name, mysql://… or sqlite:///file."
-        ) from None
+        raise ImproperlyConfigured("DATABASE_URL must look like postgres://user:password@host:5432/name, "
+                                   "mysql://… or sqlite:///file.") from None
     options = parsed.setdefault("OPTIONS", {})
     engine = parsed["ENGINE"].rpartition(".")[2]
     if engine == "sqlite3":

@@ -96,7 +96,9 @@ def test_a_client_that_goes_away_is_no_server_error(api, hold, length):
     chunked = {} if length else {"HTTP_TRANSFER_ENCODING": "chunked"}
     token = f"Bearer {api.token}"
     for path in ("/api/signup/", f"/api/bookings/{hold.pk}/cancel/"):
-        answer = call(path=path, CONTENT_LENGTH=length, HTTP_AUTHORIZATION=token, **chunked, **{"wsgi.input": Broken()})
+        answer = call(
+            path=path, CONTENT_LENGTH=length, HTTP_AUTHORIZATION=token, **chunked, **{"wsgi.input": Broken()}
+        )
         assert answer == BAD_REQUEST
 
 

@@ -82,9 +82,7 @@ def test_an_odd_email_url_is_refused(url):
     assert sentence(env.email, url).startswith("EMAIL_URL ")
 
 
-@pytest.mark.parametrize(
-    "url", ["localhost:6379", "redis://", "http://localhost:6379", "redis://host:port", "redis://[::1"]
-)
+@pytest.mark.parametrize("url", ["localhost:6379", "redis://", "http://localhost:6379", "redis://host:port", "redis://[::1"])
 def test_an_odd_redis_url_is_refused(monkeypatch, url):
     monkeypatch.setenv("REDIS_URL", url)
 

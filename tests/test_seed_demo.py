@@ -64,7 +64,7 @@ def test_an_empty_database_gets_a_week_of_six_films_on_four_screens():
 
     today = localtime().date()
     days = days_with_shows()
-    assert days[-8:] == [today + n * DAY for n in range(8)][-len(days) :]
+    assert days[-8:] == [today + n * DAY for n in range(8)][-len(days):]
     assert days[0] in (today, today + DAY)  # late in the evening nothing of today is still to come
     assert (Movie.objects.count(), Screen.objects.count()) == (6, 4)
     for day in days[1:]:

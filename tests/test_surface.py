@@ -181,7 +181,8 @@ def reads(api) -> list[str]:
         "/api/me/", "/api/movies/", "/api/movies/?search=film", f"/api/movies/{show.movie_id}/",
         f"/api/movies/{show.movie_id}/shows/", f"/api/movies/{show.movie_id}/shows/?available=true",
         f"/api/movies/?showing_on={show.date_time:%Y-%m-%d}", f"/api/shows/{show.pk}/", f"/api/shows/{show.pk}/seats/",
-        f"/api/shows/{show.pk}/seats.svg", "/api/my-bookings/", "/api/my-bookings/?upcoming=true&status=booked", f"/api/bookings/{booking}/",
+        f"/api/shows/{show.pk}/seats.svg", "/api/my-bookings/", "/api/my-bookings/?upcoming=true&status=booked",
+        f"/api/bookings/{booking}/",
     ]  # fmt: skip
 
 

@@ -140,9 +140,7 @@ def test_a_host_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
 def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path: Path) -> None:
     port = free_port()
 
-    code, said = refusal(
-        tmp_path, DATABASE_URL=f"postgres://clerk:hush-hush@127.0.0.1:{port}/cinema?sslpassword=hush-hush"
-    )
+    code, said = refusal(tmp_path, DATABASE_URL=f"postgres://clerk:hush-hush@127.0.0.1:{port}/cinema?sslpassword=hush-hush")
 
     assert code == 1
     assert said.startswith(f"marquee: The database postgres://clerk@127.0.0.1:{port}/cinema cannot be reached: ")
@@ -183,7 +181,9 @@ def test_up_shows_where_everything_is_and_refuses_a_second(up: Up) -> None:
         text=True,
     )
     assert (second.returncode, second.stdout) == (1, "")
-    assert second.stderr == (f"marquee: `up` already runs in this folder, as process {up.popen.pid}: stop it first.\n")
+    assert second.stderr == (
+        f"marquee: `up` already runs in this folder, as process {up.popen.pid}: stop it first.\n"
+    )
     assert up.is_alive()
 
 

@@ -82,9 +82,7 @@ app.conf.update(
 
 def stop_without_broker(**_: Any) -> None:
     if not settings.REDIS_URL:
-        sys.exit(
-            "marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0."
-        )
+        sys.exit("marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0.")
 
 
 def keep_djangos_logging(**_: Any) -> None:
