@@ -67,6 +67,7 @@ class SeatMap:
             "title": show.movie_title,
             "opts": self.admin.opts,
             "customer": typed.customer,
+            "seats": typed.told or request.GET.get("seats", ""),  # also what was no number
             "picked": self._picked(request, show),
             "most": settings.MAX_SEATS_PER_BOOKING,
             "may_cancel_show": request.user.has_perm(CANCEL_SHOW) and _is_open(show),

@@ -10,8 +10,6 @@ from axes.helpers import get_client_ip_address
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from unfold.forms import AuthenticationForm
-from unfold.sites import UnfoldAdminSite
 
 from cinema import lockouts, throttles
 from cinema.errors import Throttled
@@ -20,6 +18,9 @@ from cinema.models import User
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite as UnfoldAdminSite
     from django.contrib.admin.forms import AdminAuthenticationForm as AuthenticationForm
+else:
+    from unfold.forms import AuthenticationForm
+    from unfold.sites import UnfoldAdminSite
 
 # From this machine alone. Alpine, which moves unfold's menus, compiles the attributes that it finds: 'unsafe-eval'.
 POLICY = (

@@ -111,7 +111,6 @@ def test_the_time_to_the_start_is_told_as_one_says_it(left, told):
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
 def test_the_sales_of_each_day_and_film_are_what_sql_counts(settings, zone):
     settings.TIME_ZONE = zone
-    timezone.get_default_timezone.cache_clear()
     show, other, caller = a_show(), a_show(), a_caller()
     for back in (0, 1, 5, 13, 14, 20):
         midnight = make_aware(datetime.combine(localtime().date() - back * DAY, time.min))
@@ -142,7 +141,6 @@ def test_the_sales_of_each_day_and_film_are_what_sql_counts(settings, zone):
     assert sum(expected) == told["total"] == 8
     assert dict(told["films"]) == films == {show.movie.title: 4, other.movie.title: 4}
     assert json.loads(told["day_chart"])["datasets"][0]["data"] == expected
-    timezone.get_default_timezone.cache_clear()
 
 
 def test_owed_and_failed_mails_are_counted_and_lead_to_their_list():
