@@ -21,7 +21,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.utils.crypto import salted_hmac
@@ -29,7 +29,8 @@ from django.utils.dateformat import format as format_date
 from django.utils.timezone import get_default_timezone, localtime
 
 from cinema import logins, logs, metrics
-from cinema.models import BookingEvent, PasswordReset, User
+from cinema.accounts import WALK_IN
+from cinema.models import Booking, BookingEvent, PasswordReset, User
 from cinema.outbox import OwedMail, OwedQuerySet
 
 log = structlog.get_logger("marquee.mail")
@@ -84,12 +85,15 @@ def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
 def send_again(rows: OwedQuerySet) -> int:
     """Owe those of these mails that failed once more, and say how many.
 
-    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it.
+    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it. The walk-in
+    account is owed nothing.
     """
     failed = rows.model.objects.failed().filter(pk__in=list(rows.values_list("pk", flat=True)))
     if rows.model is BookingEvent:
         later = BookingEvent.objects.filter(booking=OuterRef("booking"), pk__gt=OuterRef("pk"))
-        failed = failed.filter(~Exists(later.filter(Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False))))
+        told = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
+        told |= Q(mailed_with__mail_sent_at__isnull=False) | Q(mailed_with__mail_due_at__isnull=False)
+        failed = failed.filter(~Exists(later.filter(told))).exclude(booking__user__username=WALK_IN)
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")
     return owed_anew
 
@@ -105,11 +109,19 @@ def _queue_due(kind: str, limit: int) -> list[Due]:
 
 
 def _sendable(kind: str) -> OwedQuerySet:
-    """Owed, and not behind an earlier mail of its booking: a cancellation waits until the confirmation has left."""
+    """Owed, and not behind an earlier mail of its booking: a cancellation waits until the confirmation has left.
+
+    That of a whole show waits for all that its customer is owed of the show.
+    """
     rows = KINDS[kind].objects.owed()
     if kind == "event":
         earlier = BookingEvent.objects.owed().filter(booking=OuterRef("booking"), pk__lt=OuterRef("pk"))
-        rows = rows.filter(~Exists(earlier))
+        of_the_show = BookingEvent.objects.owed().filter(
+            booking__user__bookings__events=OuterRef("pk"),
+            booking__show=F("booking__user__bookings__show"),
+            pk__lt=OuterRef("pk"),
+        )
+        rows = rows.filter(~Exists(earlier), Q(mailed_with=None) | ~Exists(of_the_show))
     return rows
 
 
@@ -208,15 +220,19 @@ def _event_letter(pk: int) -> EmailMultiAlternatives:
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context = {
-        "reference": booking.reference,
-        "movie": show.movie_title,
-        "screen": show.screen_name,
-        "starts": starts,
-        "seats": ", ".join(map(str, booking.seat_numbers)),
-    }
-    subject = f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})"
-    return _composed(event.kind, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context)
+    context = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
+    subject = f"{event.kind.capitalize()}: {show.movie_title}, {starts}"
+    if event.mailed_with_id:
+        name = "show_cancelled"
+        context["bookings"] = [_named(one.booking) for one in event.mailed_together.select_related("booking")]
+    else:
+        name, subject = event.kind, f"{subject} ({booking.reference})"
+        context |= _named(booking)
+    return _composed(name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context)
+
+
+def _named(booking: Booking) -> dict[str, str]:
+    return {"reference": booking.reference, "seats": ", ".join(map(str, booking.seat_numbers))}
 
 
 def _reset_letter(pk: int) -> EmailMultiAlternatives:

@@ -55,6 +55,12 @@ def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, se
     )
 
 
+def cancelled(show_id: int, actor_id: int | None, bookings: dict[int, int]) -> None:
+    """Behind the commit: bookings that were cancelled with their show, each with its number of seats."""
+    for booking_id, seats in bookings.items():
+        changed("cancel", booking_id, show_id, actor_id, seats)
+
+
 def expired(bookings: Iterable[tuple[int, int, int]]) -> None:
     """Behind the commit: id, show and number of seats of each hold that ran out. Nobody did it, the clock did."""
     for booking_id, show_id, seats in bookings:

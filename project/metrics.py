@@ -99,8 +99,8 @@ def _of_redis(seen: Seen) -> Iterator[Metric]:
 
 def _of_database() -> tuple[Part, list[Metric]]:
     stale = Booking.objects.stale()[:MOST].count()
-    sold = BookingSeat.objects.filter(show=OuterRef("pk"), taken=True, held_until=None)
-    cancelling = Show.objects.filter(Exists(sold), cancelled_at__isnull=False)[:MOST].count()
+    left = BookingSeat.objects.live().filter(show=OuterRef("pk"))
+    cancelling = Show.objects.filter(Exists(left), cancelled_at__isnull=False)[:MOST].count()
     return health.mail(), [
         _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(lambda rows: rows.objects.owed())),
         GaugeMetricFamily(

@@ -74,6 +74,7 @@ app.conf.update(
     beat_schedule={
         "sweep owed mail": every(3, "sweep_mail"),
         "expire stale holds": every(15, "expire_holds"),
+        "cancel bookings of cancelled shows": every(5, "cancel_bookings_of_cancelled_shows"),
         "purge ended logins and old keys": every(DAY_SECONDS, "purge_logins_and_keys", crontab(hour=4, minute=30)),
     },
 )

@@ -1,5 +1,7 @@
 """Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find."""
 
+import time
+
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
@@ -11,6 +13,8 @@ log = structlog.get_logger("marquee.task")
 MAILS_PER_SWEEP = 500
 HOLDS_PER_BATCH, BATCHES_PER_TICK = 1000, 100
 HELP_SECONDS = 5  # after that the first is done
+CUSTOMERS_PER_BATCH = 50
+CANCELLING_SECONDS = 4  # the next tick goes on: holds and mails of others do not wait for a whole hall
 
 
 @app.task  # type: ignore[untyped-decorator]
@@ -36,6 +40,14 @@ def expire_holds(helps: bool = False) -> None:
             return
         if batch == 0 and not helps:
             expire_holds.apply_async([True], expires=HELP_SECONDS)
+
+
+@app.task  # type: ignore[untyped-decorator]
+def cancel_bookings_of_cancelled_shows() -> None:
+    """It may die anywhere: the next tick finds who is left."""
+    until = time.monotonic() + CANCELLING_SECONDS
+    while bookings.cancel_bookings_of_cancelled_shows(CUSTOMERS_PER_BATCH) and time.monotonic() < until:
+        continue
 
 
 @app.task  # type: ignore[untyped-decorator]
