@@ -20,6 +20,7 @@ from cinema.errors import BookingClosed, HoldExpired, IdempotencyInProgress, Not
 from cinema.idempotency import Key
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, BookingSeat, Show
+from cinema.telling import told
 
 PENDING, BOOKED = Booking.Status.PENDING, Booking.Status.BOOKED
 CANCELLED, EXPIRED = Booking.Status.CANCELLED, Booking.Status.EXPIRED
@@ -31,6 +32,7 @@ class _Raced(Exception):
     """A compare-and-set found the row changed: the transaction starts again and reads what the winner wrote."""
 
 
+@told("hold")
 def hold(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
     """Keep these seats for HOLD_SECONDS, at most until the show starts.
 
@@ -40,6 +42,7 @@ def hold(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | N
     return _sell(caller, show_id, sorted(seat_numbers), PENDING, key)
 
 
+@told("book")
 def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
     """Book these seats in one step, all or none. A clerk's `caller` may name the customer whose booking it becomes.
 
@@ -50,6 +53,7 @@ def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | N
     return _sell(caller, show_id, sorted(seat_numbers), BOOKED, key)
 
 
+@told("confirm")
 def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     """Turn a hold into a booking; of a booked one it is the same answer again.
 
@@ -58,6 +62,7 @@ def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     return _settle(caller, key, lambda: _confirm(caller, booking_id))
 
 
+@told("cancel")
 def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     """Give the seats back; of a cancelled one it is the same answer again.
 
@@ -113,8 +118,8 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
     ask_marks = status is BOOKED and key is None and logins.was_live(caller)
     try:
         with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
-            if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
-                return Outcome(told, created=True)
+            if key is None and (sold := _in_one_statement(caller, show_id, seats, status)):
+                return Outcome(sold, created=True)
             return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
     except SeatContended:
         if key:
@@ -164,7 +169,7 @@ def _whole(act: Callable[[], Done]) -> Done:
 
 def _kept(caller: Caller, key: Key) -> Outcome | None:
     kept = idempotency.kept_answer(caller.user_id, key)
-    return Outcome(kept[1], created=kept[0] == 201) if kept else None
+    return Outcome(kept[1], created=kept[0] == 201, ended="kept") if kept else None
 
 
 def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
@@ -184,7 +189,7 @@ def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Ou
 def _confirm(caller: Caller, booking_id: int) -> Outcome:
     booking = _owned(caller, booking_id)
     if booking.status == BOOKED:
-        return Outcome(answers.booking_with(booking_id))
+        return Outcome(answers.booking_with(booking_id), ended="same")
     if booking.status == CANCELLED:
         raise BookingClosed
     _refuse_expired(booking)
@@ -200,7 +205,7 @@ def _confirm(caller: Caller, booking_id: int) -> Outcome:
 def _cancel(caller: Caller, booking_id: int) -> Outcome:
     booking = _owned(caller, booking_id)
     if booking.status == CANCELLED:
-        return Outcome(answers.booking_with(booking_id))
+        return Outcome(answers.booking_with(booking_id), ended="same")
     _refuse_expired(booking)
     show = step_by_step.locked_show(booking.show_id)
     if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated

@@ -15,6 +15,8 @@ from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
+from cinema import metrics
+
 FAILURES = 3
 OPEN_SECONDS = 5.0
 Answer = TypeVar("Answer")
@@ -29,6 +31,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._asks_again_at = 0.0
+        metrics.BREAKER_OPEN.set(0)
 
     @property
     def is_open(self) -> bool:
@@ -43,7 +46,8 @@ class Breaker:
         except (RedisError, ConnectionInterrupted, OSError):
             self._failed()
             return otherwise
-        self._failures = 0
+        if self._failures:
+            self._closes()
         return answer
 
     def _may_probe(self) -> bool:
@@ -57,6 +61,13 @@ class Breaker:
         with self._lock:
             self._failures += 1
             self._asks_again_at = time.monotonic() + OPEN_SECONDS
+            metrics.BREAKER_OPEN.set(self.is_open)
+        metrics.REDIS_FAILURES.inc()
+
+    def _closes(self) -> None:
+        with self._lock:
+            self._failures = 0
+            metrics.BREAKER_OPEN.set(0)
 
 
 redis = Breaker()

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from cinema import breaker
 from cinema.models import BookingEvent, PasswordReset
+from cinema.outbox import OwedMail
 
 SILENT_SECONDS = 15  # a worker tells every 2 s, and the beat's shortest period is 3 s
 BACK_SECONDS = 60  # so long one that was killed and came back is told
@@ -23,7 +24,8 @@ REFUSED_SINCE = timedelta(days=1)  # a mail refused longer ago is still listed, 
 MOST = 1000  # rows looked at, so that a heap of owed mails does not slow the question down
 
 WORKERS, BACK, KILLED, BEAT = "health:workers", "health:back", "health:killed", "health:beat"
-MAILS = (BookingEvent, PasswordReset)
+QUEUES, TAKEN = ("celery", "mail"), "unacked"  # Celery's own keys: what waits, and what workers have taken
+MAILS: dict[str, type[OwedMail]] = {"event": BookingEvent, "reset": PasswordReset}
 
 LIVES = """
 local now = redis.call('TIME')[1]
@@ -38,8 +40,10 @@ return 1
 TICKED = "redis.call('SET', KEYS[1], redis.call('TIME')[1], 'EX', ARGV[1]) return 1"
 LOOK = """
 local function since(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end
+local waiting = {}
+for i = 6, #KEYS do waiting[i - 5] = redis.call('LLEN', KEYS[i]) end
 return {redis.call('TIME')[1], redis.call('GET', KEYS[4]) or '', redis.call('GET', KEYS[3]) or '0',
-  since(KEYS[1]), since(KEYS[2])}
+  since(KEYS[1]), since(KEYS[2]), redis.call('HLEN', KEYS[5]), waiting}
 """
 
 
@@ -56,6 +60,8 @@ class Seen(NamedTuple):
     back: dict[str, float]
     beat: float | None
     killed: int
+    taken: int
+    queues: dict[str, int]
 
     @property
     def alive(self) -> int:
@@ -84,19 +90,19 @@ def look() -> Seen | None:
     """What Redis knows of workers and beat, in one round trip; None if it does not answer."""
     if not settings.REDIS_URL:
         return None
-    words: tuple[breaker.Word, ...] = ("EVAL", LOOK, 4, WORKERS, BACK, KILLED, BEAT)
-    told = breaker.redis.ask(lambda: breaker.call(*words), otherwise=None)
+    keys = (WORKERS, BACK, KILLED, BEAT, TAKEN, *QUEUES)
+    told = breaker.redis.ask(lambda: breaker.call("EVAL", LOOK, len(keys), *keys), otherwise=None)
     if told is None:
         return None
-    now, beat, killed, workers, back = told
+    now, beat, killed, workers, back, taken, waiting = told
     age = float(now) - float(beat) if beat else None
-    return Seen(_ages(now, workers), _ages(now, back), age, int(killed))
+    queues = dict(zip(QUEUES, waiting, strict=True))
+    return Seen(_ages(now, workers), _ages(now, back), age, int(killed), taken, queues)
 
 
 def parts() -> list[Part]:
     """Redis, workers, beat, mail. Raises nothing when Redis is away, and hardly waits for it."""
-    seen = look()
-    return [_redis(seen), _workers(seen), _beat(seen), _mail()]
+    return [*of_redis(look()), mail()]
 
 
 def degraded() -> list[str]:
@@ -104,16 +110,31 @@ def degraded() -> list[str]:
     return [part.name for part in parts() if not part.ok]
 
 
+def of_redis(seen: Seen | None) -> list[Part]:
+    return [_redis(seen), _workers(seen), _beat(seen)]
+
+
+def mail() -> Part:
+    refused, late = refused_mails(), oldest_owed_seconds()
+    told = []
+    if refused:
+        told.append(f"{refused} {'mail was' if refused == 1 else 'mails were'} refused for good: see Mails, Failed.")
+    if late >= LATE_SECONDS:
+        told.append(f"The oldest owed mail has waited for {late / 60:.0f} minutes.")
+    return Part("mail", not told, " ".join(told) or "None is late, and none was refused within a day.")
+
+
 def refused_mails() -> int:
     """Refused for good within a day, and not sent again since; up to MOST are counted."""
     since = timezone.now() - REFUSED_SINCE
-    return sum(rows.objects.failed().filter(mail_failed_at__gt=since)[:MOST].count() for rows in MAILS)
+    return sum(rows.objects.failed().filter(mail_failed_at__gt=since)[:MOST].count() for rows in MAILS.values())
 
 
 def oldest_owed_seconds() -> float:
     """How long the oldest mail has been owed, of the MOST that are due first; 0 if none is."""
-    due_first = (rows.objects.owed().order_by("mail_due_at")[:MOST].aggregate(at=Min("at"))["at"] for rows in MAILS)
-    return max((_seconds_since(at) for at in due_first if at), default=0.0)
+    due_first = (rows.objects.owed().order_by("mail_due_at")[:MOST] for rows in MAILS.values())
+    oldest = [rows.aggregate(at=Min("at"))["at"] for rows in due_first]
+    return max((_seconds_since(at) for at in oldest if at), default=0.0)
 
 
 def _tell(*words: breaker.Word) -> bool:
@@ -154,14 +175,3 @@ def _beat(seen: Seen | None) -> Part:
     if seen.beat is None:
         return Part("beat", False, "Not heard of: nothing is swept, and mails wait.")
     return Part("beat", seen.beat < SILENT_SECONDS, f"The last tick was {seen.beat:.0f} s ago.")
-
-
-def _mail() -> Part:
-    refused, late = refused_mails(), oldest_owed_seconds()
-    told = []
-    if refused:
-        told.append(f"{refused} mails were refused for good: see Mails, Failed." if refused > 1 else
-                    "1 mail was refused for good: see Mails, Failed.")  # fmt: skip
-    if late >= LATE_SECONDS:
-        told.append(f"The oldest owed mail has waited for {late / 60:.0f} minutes.")
-    return Part("mail", not told, " ".join(told) or "None is late, and none was refused within a day.")

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.http import base36_to_int, int_to_base36
 
-from cinema import lockouts, tokens
+from cinema import lockouts, logs, tokens
 from cinema.accounts import WALK_IN
 from cinema.errors import BadCredentials, EmailTaken, Invalid, TokenInvalid, UsernameTaken
 from cinema.models import AuthSession, PasswordReset, User
@@ -163,7 +163,7 @@ def request_reset(email: str) -> None:
     """Owe a mail to this address if it is a customer's; the caller learns nothing either way."""
     user = User.objects.filter(email=User.objects.normalize_email(email), is_active=True).first()
     if user and user.email:
-        PasswordReset.objects.create(user=user, mail_due_at=Now())
+        PasswordReset.objects.create(user=user, mail_due_at=Now(), request_id=logs.request_id())
 
 
 def reset_token(user: User) -> str:

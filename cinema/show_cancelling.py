@@ -6,11 +6,14 @@
 Whatever dies between two transactions, the next sweep finds who is left: those whose seats are still taken.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from cinema import logins, step_by_step
+from cinema import logins, step_by_step, telling
 from cinema.accounts import WALK_IN
 from cinema.errors import NotFound, ShowStarted
 from cinema.logins import Caller
@@ -54,7 +57,7 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
         return 0, []
     ids = [pk for pk, _ in rows]
     seats = BookingSeat.objects.filter(booking__in=ids)
-    numbers = list(seats.values_list("seat_number", flat=True))
+    given_back = list(seats.values_list("booking", "seat_number"))
     Booking.objects.filter(pk__in=ids, status__in=LIVE).update(status=CANCELLED, holding=None, updated_at=Now())
     seats.update(taken=None)
     _record(show, [pk for pk, status in rows if status != BOOKED])
@@ -63,7 +66,9 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
         _record_and_owe(show, booked)
     else:
         _record(show, booked)
-    return len(ids), numbers
+    counts = Counter(pk for pk, _ in given_back)
+    transaction.on_commit(partial(telling.cancelled, show_id, show.cancelled_by_id, counts))
+    return len(ids), [number for _, number in given_back]
 
 
 def _record(show: Show, ids: Iterable[int], mailed_with: BookingEvent | None = None) -> None:

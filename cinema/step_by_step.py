@@ -5,14 +5,15 @@ them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 wr
 """
 
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from cinema import answers
+from cinema import answers, logs, telling
 from cinema.accounts import WALK_IN
 from cinema.answers import Outcome
 from cinema.errors import HoldLimit, NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted
@@ -36,7 +37,7 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
     own = Booking.objects.live().filter(show=show, user=caller.owner_id, holding=True).first()
     if own and status is PENDING:
         if own.seat_numbers == seats:
-            return Outcome(answers.booking_with(own.pk))
+            return Outcome(answers.booking_with(own.pk), ended="same")
         raise HoldLimit(booking_id=own.pk)
     _refuse_taken(caller, show, seats, own)
     in_the_way = Q(seats__show=show, seats__seat_number__in=seats, seats__taken=True)
@@ -105,7 +106,10 @@ def expire(rows: QuerySet[Booking]) -> int:
         numbers = ",".join(map(str, ids))  # as parameters, a batch of them costs more than all that it does
         these = RawSQL(numbers, ())  # noqa: S611 - our own ids
         Booking.objects.filter(pk__in=these, status=PENDING).update(status=EXPIRED, holding=None, updated_at=Now())
-        BookingSeat.objects.filter(booking__in=these).update(taken=None)
+        seats = BookingSeat.objects.filter(booking__in=these)
+        expired = list(seats.order_by().values_list("booking", "show").annotate(n=Count("pk")))
+        seats.update(taken=None)
+        transaction.on_commit(partial(telling.expired, expired))
         with connection.cursor() as cursor:
             cursor.execute(f"{EXPIRED_EVENTS} WHERE id IN ({numbers})")
     return len(ids)
@@ -119,4 +123,6 @@ def record(booking_id: int, kind: BookingEvent.Kind, caller: Caller, *, mail: bo
     if caller.staff:
         mail = mail and not Booking.objects.filter(pk=booking_id, user__username=WALK_IN).exists()
     due = Now() if mail else None
-    BookingEvent.objects.create(booking_id=booking_id, kind=kind, actor_id=caller.user_id, mail_due_at=due)
+    BookingEvent.objects.create(
+        booking_id=booking_id, kind=kind, actor_id=caller.user_id, mail_due_at=due, request_id=logs.request_id()
+    )

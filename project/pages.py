@@ -14,7 +14,7 @@ from cinema.api.auth import address_of
 from cinema.api.errors import problem
 from cinema.errors import NotFound, Unavailable
 from project.api import api
-from project.middleware import exposition
+from project.metrics import exposition
 
 # ReDoc would ask its maker's site for a logo; its page starts it by an inline script.
 POLICY = (

@@ -1,14 +1,14 @@
 """Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find."""
 
-import logging
 import time
 
+import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
 from cinema import bookings, idempotency, logins, mail
 from workers.celery import MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("marquee.task")
 
 MAILS_PER_SWEEP = 500
 HOLDS_PER_BATCH, BATCHES_PER_TICK = 1000, 100
@@ -51,6 +51,6 @@ def cancel_bookings_of_cancelled_shows() -> None:
 
 
 @app.task  # type: ignore[untyped-decorator]
-def purge() -> None:
+def purge_logins_and_keys() -> None:
     ended, old = logins.purge_ended(), idempotency.purge()
-    log.info("purged %s ended logins and %s old idempotency keys", ended, old)
+    log.info("purged", ended_logins=ended, old_keys=old)
