@@ -17,14 +17,13 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold import admin as unfold
-from unfold.decorators import action
 
 from cinema import bookings, exports, finding, mail
 from cinema.errors import Refusal
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent
 from cinema.outbox import OwedQuerySet
-from cinema.staff_pages import BookingDayFilter, MailFilter, ReadOnly, StatusFilter, local
+from cinema.staff_pages import BookingDayFilter, MailFilter, ReadOnly, StatusFilter, button, local
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[BookingEvent, Booking]
@@ -114,7 +113,7 @@ class BookingAdmin(ReadOnly):
         """Of all that the list finds, by "Select all", or of the chosen ones; it leaves a log entry."""
         query = request.GET.urlencode()
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=request.user.pk or 0,
             content_type=ContentType.objects.get_for_model(Booking),
             object_repr="Bookings as CSV",
             action_flag=CHANGE,
@@ -122,7 +121,7 @@ class BookingAdmin(ReadOnly):
         )
         return exports.bookings_csv(queryset, with_customers=request.user.has_perm("cinema.view_user"))
 
-    @action(description="Show in the hall, or cancel", url_path="seats", permissions=["view"], icon="event_seat")
+    @button("Show in the hall, or cancel", path="seats")
     def seat_map(self, request: HttpRequest, object_id: str) -> HttpResponse:
         booking = self.get_object(request, object_id)
         if booking is None:

@@ -30,7 +30,8 @@ font:9px Inter,system-ui,sans-serif}
 .hall .free{fill:var(--free);stroke:var(--line)}.hall .held{fill:var(--held);stroke:var(--text)}
 .hall .booked,.hall .taken{fill:var(--sold);stroke:var(--cross);stroke-width:1.5}
 .hall .chosen{fill:var(--mine);stroke:var(--cross);stroke-width:2}
-.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}.hall a:focus{outline:none}"""
+.hall a{text-decoration:none}.hall a:focus{outline:none}
+.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}"""
 DARK = "--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9ca3af;--mine:#56b4e9;--cross:#111827"
 
 
@@ -54,12 +55,15 @@ def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *,
     seats = [(number, seat(number)) for number in range(1, total_seats + 1)]
     counts = Counter(drawn.kind for _, drawn in seats)
     right, bottom = max(LEFT + width * PITCH + 20, 340), TOP + rows * PITCH + LEGEND
+    name = "hall wide" if width > NUMBERED else "hall"
+    scale = 1 if alone or width > NUMBERED else 1.6  # large enough to be pressed
     dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}" if alone else f".dark .hall{{{DARK}}}"
     told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="hall" viewBox="0 0 {right} {bottom}" width="{right}"',
-            f' height="{bottom}" role="group" aria-label="Seats: {told}" data-width="{width}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {right} {bottom}"',
+            f' width="{round(right * scale)}" height="{round(bottom * scale)}" data-width="{width}"',
+            f' role="group" aria-label="Seats: {told}">',
             f"<style>{STYLE}{dark}</style>",
             _screen(width),
             *(_seat(number, drawn, width) for number, drawn in seats),
