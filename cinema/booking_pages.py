@@ -37,6 +37,8 @@ class EventInline(TabularInline):
     model = BookingEvent
     fields = readonly_fields = ("kind", "at", "actor", "mail_state", "mail_error")
     show_change_link = True
+    extra = max_num = 0  # nobody adds one by hand
+    can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BookingEvent]:
         rows: QuerySet[BookingEvent] = super().get_queryset(request)

@@ -38,7 +38,7 @@ def test_every_seat_has_a_place_of_its_own_inside_the_picture(total):
     seats = [path for path in root.iter(f"{SVG}path") if path.find(f"{SVG}title") is not None]
     places = {tuple(map(int, re.match(r"M(\d+) (\d+)", path.get("d")).groups())) for path in seats}
     assert len(places) == total
-    assert all(x + 20 <= right and y + 20 <= bottom - 20 for x, y in places)
+    assert all(x + 20 <= right and y + 20 <= bottom for x, y in places)
     assert seat_picture.row_width(total) <= 60
 
 
