@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
-from typing import Any, Self
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+
+from cinema.database_errors import is_deadlock, is_lock_timeout
 
 LONGEST_FILM_MINUTES = 24 * 60
 FIRST_YEAR, LAST_YEAR = 1900, 2999  # near the calendar's ends, times have no time zone and no end of the film
@@ -72,6 +74,13 @@ def lock_screens(ids: Iterable[int]) -> None:
     list(Screen.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk"))
 
 
+class Progress(NamedTuple):
+    """Of `total` bookings that were live when their show was cancelled, `done` are no more."""
+
+    done: int
+    total: int
+
+
 class ShowQuerySet(models.QuerySet["Show"]):
     def upcoming(self) -> Self:
         return self.filter(cancelled_at=None, date_time__gt=Now())
@@ -89,6 +98,10 @@ class Show(models.Model):
     date_time = models.DateTimeField("starts at")
     total_seats = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)])
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+", db_index=False
+    )
+    live_when_cancelled = models.PositiveIntegerField(null=True, editable=False)  # how many bookings were
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -100,6 +113,10 @@ class Show(models.Model):
             models.Index(name="show_movie_time", fields=["movie", "date_time"]),
             models.Index(name="show_screen_time", fields=["screen", "date_time"]),
             models.Index(name="show_time", fields=["date_time"]),
+            # for the sweep of what is cancelled, every few seconds; MariaDB, which has no such index, reads all shows
+            models.Index(
+                name="show_cancelled", fields=["cancelled_at"], condition=models.Q(cancelled_at__isnull=False)
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="show_total_seats", condition=models.Q(total_seats__range=(1, MOST_SEATS)))
@@ -115,6 +132,20 @@ class Show(models.Model):
             # a hold never outlives the start, also of a show that is moved
             self.bookings.filter(holding=True, expires_at__gt=self.date_time).update(expires_at=self.date_time)
             self.seats.filter(taken=True, held_until__gt=self.date_time).update(held_until=self.date_time)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the bookings of a cancelled show are; None of another."""
+        if self.cancelled_at is None:
+            return None
+        left = self.live_bookings()
+        total = max(self.live_when_cancelled or 0, left)
+        return Progress(total - left, total)
+
+    def live_bookings(self) -> int:
+        """Counted by their seats, which have an index by show."""
+        count: int = self.seats.live().order_by().values("booking").distinct().count()
+        return count
 
     @property
     def ends_at(self) -> datetime:
@@ -170,3 +201,46 @@ class Show(models.Model):
             highest = self.seats.live().aggregate(highest=models.Max("seat_number"))["highest"] if self.pk else None
             if highest and highest > self.total_seats:
                 raise ValidationError({"total_seats": f"Seat {highest} is sold or held: {highest} is the least."})
+
+
+class Copies(NamedTuple):
+    """What was copied, and of each copy that was not, a sentence why."""
+
+    copied: list[Show]
+    refused: list[str]
+
+
+def copy_shows(shows: Iterable[Show], days: Iterable[date]) -> Copies:
+    """Each show on each of these days, at the same hour of the cinema's clock, checked like a save.
+
+    Each in a transaction of its own: what is refused stops none of the others. Again, it copies nothing, since the
+    copies that stand are in the way.
+    """
+    copies, originals = Copies([], []), sorted(shows, key=lambda show: (show.date_time, show.pk))
+    for day in sorted(set(days)):
+        for show in originals:
+            starts = timezone.make_aware(datetime.combine(day, timezone.localtime(show.date_time).time()))
+            starts = starts.astimezone(UTC)  # an hour that the clocks leave out becomes another one
+            copy = Show(movie=show.movie, screen=show.screen, date_time=starts, total_seats=show.total_seats)
+            if reason := _refused(show, copy):
+                copies.refused.append(f"No {copy.told}: {reason}")
+            else:
+                copies.copied.append(copy)
+    return copies
+
+
+def _refused(show: Show, copy: Show) -> str:
+    """Save the copy, or say why not."""
+    if show.cancelled_at:
+        return "The one to copy is cancelled."
+    if timezone.localtime(copy.date_time).time() != timezone.localtime(show.date_time).time():
+        return "The clocks are put forward over its hour."
+    try:
+        copy.save()
+    except ValidationError as error:
+        return " ".join(error.messages)
+    except OperationalError as error:
+        if not (is_deadlock(error) or is_lock_timeout(error)):
+            raise
+        return "Somebody else is changing this screen's programme. Try again."
+    return ""
