@@ -38,7 +38,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
 def customers_left(limit: int) -> list[tuple[int, int]]:
     """Up to `limit` pairs of a cancelled show and a customer who has a live booking of it."""
     seats = BookingSeat.objects.live().filter(show__cancelled_at__isnull=False)
-    pairs = seats.order_by("show", "booking__user").values_list("show", "booking__user").distinct()
+    pairs = seats.order_by("show_id", "booking__user_id").values_list("show_id", "booking__user_id").distinct()
     return list(pairs[:limit])
 
 
@@ -67,8 +67,10 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
 
 
 def _record(show: Show, ids: Iterable[int], mailed_with: BookingEvent | None = None) -> None:
-    event = {"kind": BookingEvent.Kind.CANCELLED, "actor_id": show.cancelled_by_id, "mailed_with": mailed_with}
-    BookingEvent.objects.bulk_create(BookingEvent(booking_id=pk, **event) for pk in ids)
+    kind, actor = BookingEvent.Kind.CANCELLED, show.cancelled_by_id
+    BookingEvent.objects.bulk_create(
+        BookingEvent(booking_id=pk, kind=kind, actor_id=actor, mailed_with=mailed_with) for pk in ids
+    )
 
 
 def _record_and_owe(show: Show, ids: list[int]) -> None:
