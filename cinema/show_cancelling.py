@@ -27,7 +27,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     if show is None:
         raise NotFound
     if show.cancelled_at is None:
-        if show.date_time <= show.now:
+        if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
             raise ShowStarted
         rows, live = Show.objects.filter(pk=show_id, cancelled_at=None), show.live_bookings()
         rows.update(cancelled_at=Now(), cancelled_by=caller.user_id, live_when_cancelled=live, updated_at=Now())
