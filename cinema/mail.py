@@ -216,7 +216,8 @@ def _event_letter(pk: int) -> EmailMultiAlternatives:
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts, **_named(booking)}
+    context: dict[str, Any] = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
+    context |= _named(booking)
     name, subject = event.kind, f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})"
     if event.mailed_with_id:
         name, subject = "show_cancelled", f"Cancelled: {show.movie_title}, {starts} (the whole show)"
