@@ -18,9 +18,10 @@ if not settings.REDIS_URL:
     log.warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
 from project import doorman, metrics  # noqa: E402 - what they import needs Django set up
+from project.management.commands.serve import REQUEST_THREADS  # noqa: E402
 
 doorman.stand()
-metrics.THREADS.set(metrics.REQUEST_THREADS)
+metrics.THREADS.set(REQUEST_THREADS)
 # A connection that broke is found at the start of the next request; at the end of each, all this finds nothing to do
 # and takes a twentieth of a call. (`queries` is filled with DEBUG alone.)
 signals.request_finished.disconnect(db.close_old_connections)
