@@ -6,6 +6,7 @@ import unicodedata
 from functools import partial
 from typing import Any, ClassVar
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
 from django.db import models, transaction
@@ -13,6 +14,8 @@ from django.db.models.functions import Now
 
 from cinema import breaker
 from cinema.outbox import OwedMail
+
+WALK_IN = "walk-in"
 
 
 class Customers(UserManager["User"]):
@@ -41,6 +44,22 @@ class User(AbstractUser):
     objects: ClassVar[Customers] = Customers()
     _password: str | None  # Django's: the raw one, from set_password until it is saved
 
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(
+                name="walk_in_is_nobody",
+                condition=~models.Q(username=WALK_IN)
+                | models.Q(
+                    email="",
+                    password__startswith="!",  # noqa: S106 - none at all: what Django calls unusable
+                    is_active=True,
+                    is_staff=False,
+                    is_superuser=False,
+                ),
+                violation_error_message="The walk-in account has no address, no password and no rights.",
+            )
+        ]
+
     @classmethod
     def normalize_username(cls, username: Any) -> Any:
         name = super().normalize_username(username)
@@ -59,6 +78,11 @@ class User(AbstractUser):
             super().save(*args, **kwargs)
             if ends_logins:
                 self.logins.revoke()
+
+
+def walk_in() -> User:
+    """The one account of customers without an account. Its bookings owe no mail, and nobody can log in as it."""
+    return User.objects.get_or_create(username=WALK_IN, defaults={"password": make_password(None)})[0]
 
 
 class LoginQuerySet(models.QuerySet["AuthSession"]):

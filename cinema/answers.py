@@ -116,10 +116,12 @@ def booking_with(pk: int) -> Answer:
 
 
 class Outcome(NamedTuple):
-    """The booking as the API tells it, and whether this call made it."""
+    """The booking as the API tells it, and whether this call made it. `ended` says whether it changed anything at all:
+    `done`, `same` (it was so before) or `kept` (the answer to the first of several with one key)."""
 
     booking: Answer
     created: bool = False
+    ended: str = "done"
 
     @property
     def status(self) -> int:

@@ -1,4 +1,4 @@
-"""hold, book, confirm, cancel, expire_stale: every change of a booking, for the API, the admin, the workers and tests.
+"""hold, book, confirm, cancel, cancel_show, expire_stale: every change of a booking, whoever makes it.
 
     seat lock (Redis, may only say "not now")
       └─ one transaction: caller live? → key row → show row → seats → booking, seats, event
@@ -8,27 +8,31 @@ The database row alone says "this seat is yours". On PostgreSQL the transaction 
 """
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from cinema import answers, idempotency, logins, one_statement, seat_locks, step_by_step, throttles
+from cinema import answers, idempotency, logins, one_statement, seat_locks, show_cancelling, step_by_step, throttles
 from cinema.answers import Outcome
 from cinema.database_errors import is_deadlock, is_lock_timeout
 from cinema.errors import BookingClosed, HoldExpired, IdempotencyInProgress, NotFound, SeatContended, ShowStarted
 from cinema.idempotency import Key
 from cinema.logins import Caller
-from cinema.models import Booking, BookingEvent, BookingSeat
+from cinema.models import Booking, BookingEvent, BookingSeat, Show
+from cinema.telling import told
 
 PENDING, BOOKED = Booking.Status.PENDING, Booking.Status.BOOKED
 CANCELLED, EXPIRED = Booking.Status.CANCELLED, Booking.Status.EXPIRED
 ATTEMPTS = 3
+Done = TypeVar("Done")
 
 
 class _Raced(Exception):
     """A compare-and-set found the row changed: the transaction starts again and reads what the winner wrote."""
 
 
+@told("hold")
 def hold(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
     """Keep these seats for HOLD_SECONDS, at most until the show starts.
 
@@ -38,15 +42,18 @@ def hold(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | N
     return _sell(caller, show_id, sorted(seat_numbers), PENDING, key)
 
 
+@told("book")
 def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
-    """Book these seats in one step, all or none.
+    """Book these seats in one step, all or none. A clerk's `caller` may name the customer whose booking it becomes.
 
     Raises NotFound, ShowCancelled, ShowStarted, SeatOutOfRange, SeatTaken (also for seats of one's own hold, naming
-    the booking to confirm), SeatContended, Throttled, TokenInvalid, IdempotencyKeyReused, IdempotencyInProgress.
+    the booking to confirm), SeatContended, Throttled, TokenInvalid, IdempotencyKeyReused, IdempotencyInProgress, and
+    Invalid for a clerk's customer who does not exist or is deactivated.
     """
     return _sell(caller, show_id, sorted(seat_numbers), BOOKED, key)
 
 
+@told("confirm")
 def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     """Turn a hold into a booking; of a booked one it is the same answer again.
 
@@ -55,6 +62,7 @@ def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     return _settle(caller, key, lambda: _confirm(caller, booking_id))
 
 
+@told("cancel")
 def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     """Give the seats back; of a cancelled one it is the same answer again.
 
@@ -63,6 +71,36 @@ def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
     outcome = _settle(caller, key, lambda: _cancel(caller, booking_id))
     seat_locks.give_back(outcome.booking["show"]["id"], outcome.booking["seat_numbers"])
     return outcome
+
+
+def cancel_show(caller: Caller, show_id: int) -> Show:
+    """Cancel a whole show, as staff. From the answer on nothing of it is sold (ShowCancelled).
+
+    Its bookings are cancelled by `cancel_bookings_of_cancelled_shows`, which the beat calls; `Show.progress` tells how
+    far it is. Again, it is the same answer and changes nothing. Raises NotFound, ShowStarted, SeatContended.
+    """
+    return _whole(lambda: show_cancelling.cancel_show(caller, show_id))
+
+
+def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
+    """Cancel what up to `limit` customers have of cancelled shows, and say how many bookings that were.
+
+    Each customer in a transaction of its own, so whatever dies leaves nothing half done and the next call goes on.
+    Several may run at once: who is busy, with another call or by a cancel of their own, is left for later.
+    """
+    cancelled = 0
+    for show_id, user_id in show_cancelling.customers_left(limit):
+        try:
+            with transaction.atomic(durable=True):
+                count, seats = show_cancelling.cancel_all_of(show_id, user_id)
+        except OperationalError as error:
+            if not (is_lock_timeout(error) or is_deadlock(error)):
+                raise
+            continue
+        if count:
+            seat_locks.give_back(show_id, seats)
+        cancelled += count
+    return cancelled
 
 
 def expire_stale(limit: int = 1000) -> int:
@@ -80,8 +118,8 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
     ask_marks = status is BOOKED and key is None and logins.was_live(caller)
     try:
         with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
-            if key is None and (told := _in_one_statement(caller, show_id, seats, status)):
-                return Outcome(told, created=True)
+            if key is None and (sold := _in_one_statement(caller, show_id, seats, status)):
+                return Outcome(sold, created=True)
             return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
     except SeatContended:
         if key:
@@ -106,6 +144,10 @@ def _in_one_statement(caller: Caller, show_id: int, seats: list[int], status: Bo
 
 
 def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
+    return _whole(lambda: _act_once(caller, key, act))
+
+
+def _whole(act: Callable[[], Done]) -> Done:
     """Run `act` in its transaction, again from the start when a race was lost, at most three times.
 
     A deadlock is repeated, a lock time-out refused, and a lost connection never repeated: nobody knows what it did.
@@ -113,7 +155,7 @@ def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outc
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic(durable=True):
-                return _act_once(caller, key, act)
+                return act()
         except (_Raced, IntegrityError):
             if attempt == ATTEMPTS:
                 raise SeatContended from None
@@ -127,11 +169,12 @@ def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outc
 
 def _kept(caller: Caller, key: Key) -> Outcome | None:
     kept = idempotency.kept_answer(caller.user_id, key)
-    return Outcome(kept[1], created=kept[0] == 201) if kept else None
+    return Outcome(kept[1], created=kept[0] == 201, ended="kept") if kept else None
 
 
 def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
     logins.require_live(caller)  # before any replay
+    logins.require_customer(caller)
     if key is None:
         return act()
     if not idempotency.claim(caller.user_id, key):
@@ -146,7 +189,7 @@ def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Ou
 def _confirm(caller: Caller, booking_id: int) -> Outcome:
     booking = _owned(caller, booking_id)
     if booking.status == BOOKED:
-        return Outcome(answers.booking_with(booking_id))
+        return Outcome(answers.booking_with(booking_id), ended="same")
     if booking.status == CANCELLED:
         raise BookingClosed
     _refuse_expired(booking)
@@ -162,7 +205,7 @@ def _confirm(caller: Caller, booking_id: int) -> Outcome:
 def _cancel(caller: Caller, booking_id: int) -> Outcome:
     booking = _owned(caller, booking_id)
     if booking.status == CANCELLED:
-        return Outcome(answers.booking_with(booking_id))
+        return Outcome(answers.booking_with(booking_id), ended="same")
     _refuse_expired(booking)
     show = step_by_step.locked_show(booking.show_id)
     if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated

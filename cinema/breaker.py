@@ -4,6 +4,7 @@ Redis may only say "no, not now". When it is down, silent or confused, three fai
 for five seconds; then one call per process probes. Every question has an answer for the time without Redis.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +15,15 @@ from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
+from cinema import metrics
+
 FAILURES = 3
 OPEN_SECONDS = 5.0
 Answer = TypeVar("Answer")
 Word = str | int | bytes
 _thread = threading.local()
+if hasattr(os, "register_at_fork"):  # a worker's child on its parent's connection would read the parent's answers
+    os.register_at_fork(after_in_child=lambda: _thread.__dict__.clear())
 
 
 class Breaker:
@@ -26,6 +31,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._asks_again_at = 0.0
+        metrics.BREAKER_OPEN.set(0)
 
     @property
     def is_open(self) -> bool:
@@ -40,7 +46,8 @@ class Breaker:
         except (RedisError, ConnectionInterrupted, OSError):
             self._failed()
             return otherwise
-        self._failures = 0
+        if self._failures:
+            self._closes()
         return answer
 
     def _may_probe(self) -> bool:
@@ -54,6 +61,13 @@ class Breaker:
         with self._lock:
             self._failures += 1
             self._asks_again_at = time.monotonic() + OPEN_SECONDS
+            metrics.BREAKER_OPEN.set(self.is_open)
+        metrics.REDIS_FAILURES.inc()
+
+    def _closes(self) -> None:
+        with self._lock:
+            self._failures = 0
+            metrics.BREAKER_OPEN.set(0)
 
 
 redis = Breaker()

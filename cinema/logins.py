@@ -20,7 +20,8 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.http import base36_to_int, int_to_base36
 
-from cinema import lockouts, tokens
+from cinema import lockouts, logs, tokens
+from cinema.accounts import WALK_IN
 from cinema.errors import BadCredentials, EmailTaken, Invalid, TokenInvalid, UsernameTaken
 from cinema.models import AuthSession, PasswordReset, User
 
@@ -31,11 +32,20 @@ LIFETIME = settings.NINJA_JWT["REFRESH_TOKEN_LIFETIME"]
 
 
 class Caller(NamedTuple):
-    """Who asks: from a verified token, or staff in the admin, who have no session of ours and may act for others."""
+    """Who asks: from a verified token, or staff in the admin, who have no session of ours and may act for others.
+
+    Staff who sell at the counter set `customer_id`: the booking is the customer's, and its event names the clerk.
+    """
 
     user_id: int
     session_id: int | None = None
     staff: bool = False
+    customer_id: int | None = None
+
+    @property
+    def owner_id(self) -> int:
+        """Whose booking a sale becomes."""
+        return self.user_id if self.customer_id is None else self.customer_id
 
 
 _seen: dict[Caller, float] = {}
@@ -50,6 +60,16 @@ def require_live(caller: Caller) -> None:
     if not live:
         raise TokenInvalid
     saw_live(caller)
+
+
+def require_customer(caller: Caller) -> None:
+    """Raise Invalid if a clerk sells to a customer who does not exist or is deactivated."""
+    if caller.customer_id is None:
+        return
+    active = User.objects.filter(pk=caller.customer_id).values_list("is_active", flat=True).first()
+    if not active:
+        told = "There is no such customer." if active is None else "This customer's account is deactivated."
+        raise Invalid(f"{told} Nothing was sold.", errors=[{"field": "customer", "message": told}])
 
 
 def saw_live(caller: Caller) -> None:
@@ -76,6 +96,8 @@ def sign_up(username: str, email: str, password: str, first_name: str = "", last
     """A new customer. Raises Invalid for a weak password, UsernameTaken and EmailTaken, decided by the database."""
     user = User(username=username, email=email, first_name=first_name, last_name=last_name)
     user.clean()
+    if user.username == WALK_IN:
+        raise UsernameTaken
     _require_strong(password, user, field="password")
     user.password = make_password(password)
     _save_unique(user)
@@ -140,8 +162,8 @@ def change_password(user: User, old: str, new: str) -> None:
 def request_reset(email: str) -> None:
     """Owe a mail to this address if it is a customer's; the caller learns nothing either way."""
     user = User.objects.filter(email=User.objects.normalize_email(email), is_active=True).first()
-    if user:
-        PasswordReset.objects.create(user=user, mail_due_at=Now())
+    if user and user.email:
+        PasswordReset.objects.create(user=user, mail_due_at=Now(), request_id=logs.request_id())
 
 
 def reset_token(user: User) -> str:
@@ -156,7 +178,7 @@ def reset_password(token: str, new: str) -> None:
         user = User.objects.filter(pk=base36_to_int(number), is_active=True).first()
     except (ValueError, OverflowError):
         user = None
-    if user is None or not default_token_generator.check_token(user, rest):
+    if user is None or user.username == WALK_IN or not default_token_generator.check_token(user, rest):
         raise TokenInvalid("This reset token is not valid: it was used, is older than an hour, or is mistyped.")
     _require_strong(new, user, field="new_password")
     if not _replace_password(user, new):

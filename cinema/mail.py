@@ -7,31 +7,33 @@ Every step is a compare-and-set on `mail_attempts`, so of two workers with one m
 the same Message-ID, comes only from a worker that died or was suspended past its lease between last question and stamp.
 """
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parseaddr
+from logging import ERROR, INFO, WARNING
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPResponseException, SMTPSenderRefused
 from typing import Any, NamedTuple
 
+import structlog
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.utils.crypto import salted_hmac
 from django.utils.dateformat import format as format_date
 from django.utils.timezone import get_default_timezone, localtime
 
-from cinema import logins
-from cinema.models import BookingEvent, PasswordReset, User
+from cinema import logins, logs, metrics
+from cinema.accounts import WALK_IN
+from cinema.models import Booking, BookingEvent, PasswordReset, User
 from cinema.outbox import OwedMail, OwedQuerySet
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("marquee.mail")
 
 KINDS: dict[str, type[OwedMail]] = {"reset": PasswordReset, "event": BookingEvent}
 QUEUED_SECONDS = 30  # a queued row is left alone this long; a message that was lost is made again after it
@@ -61,9 +63,10 @@ def deliver(kind: str, pk: int, attempt: int) -> None:
     unclaimed = _sendable(kind).filter(pk=pk, mail_attempts=attempt)
     if not unclaimed.update(mail_attempts=attempt + 1, mail_due_at=lease):
         return  # another worker was first
+    logs.add(request_id=KINDS[kind].objects.values_list("request_id", flat=True).get(pk=pk))  # that owed it
     try:
         sent = _send(_letter(kind, pk), _claimed(kind, pk, attempt + 1))
-        log.info("%s %s %s, attempt %s", kind, pk, "mailed" if sent else "left to another worker", attempt + 1)
+        _told("sent" if sent else "left to another worker", kind, pk, attempt + 1)
     except _Undeliverable as error:
         _give_up(kind, pk, attempt + 1, str(error))
     except (OSError, ValueError) as error:  # SMTPException is an OSError; ValueError: our own address may be mistyped
@@ -76,18 +79,21 @@ def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
     seconds = min(FIRST_RETRY_SECONDS * 3 ** min(attempt - 1, 9), LAST_RETRY_SECONDS)
     due = Now() + timedelta(seconds=seconds)
     if _claimed(kind, pk, attempt).update(mail_due_at=due, mail_error=reason):
-        log.warning("%s %s not mailed, attempt %s: %s; again in %s s", kind, pk, attempt, reason, seconds)
+        _told("put off", kind, pk, attempt, reason=reason, again_in=seconds)
 
 
 def send_again(rows: OwedQuerySet) -> int:
     """Owe those of these mails that failed once more, and say how many.
 
-    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it.
+    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it. The walk-in
+    account is owed nothing.
     """
     failed = rows.model.objects.failed().filter(pk__in=list(rows.values_list("pk", flat=True)))
     if rows.model is BookingEvent:
         later = BookingEvent.objects.filter(booking=OuterRef("booking"), pk__gt=OuterRef("pk"))
-        failed = failed.filter(~Exists(later.filter(Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False))))
+        told = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
+        told |= Q(mailed_with__mail_sent_at__isnull=False) | Q(mailed_with__mail_due_at__isnull=False)
+        failed = failed.filter(~Exists(later.filter(told))).exclude(booking__user__username=WALK_IN)
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")
     return owed_anew
 
@@ -103,11 +109,19 @@ def _queue_due(kind: str, limit: int) -> list[Due]:
 
 
 def _sendable(kind: str) -> OwedQuerySet:
-    """Owed, and not behind an earlier mail of its booking: a cancellation waits until the confirmation has left."""
+    """Owed, and not behind an earlier mail of its booking: a cancellation waits until the confirmation has left.
+
+    That of a whole show waits for all that its customer is owed of the show.
+    """
     rows = KINDS[kind].objects.owed()
     if kind == "event":
         earlier = BookingEvent.objects.owed().filter(booking=OuterRef("booking"), pk__lt=OuterRef("pk"))
-        rows = rows.filter(~Exists(earlier))
+        of_the_show = BookingEvent.objects.owed().filter(
+            booking__user__bookings__events=OuterRef("pk"),
+            booking__show=F("booking__user__bookings__show"),
+            pk__lt=OuterRef("pk"),
+        )
+        rows = rows.filter(~Exists(earlier), Q(mailed_with=None) | ~Exists(of_the_show))
     return rows
 
 
@@ -165,7 +179,13 @@ def _stamp_once(mine: OwedQuerySet) -> None:
 def _give_up(kind: str, pk: int, attempt: int, reason: str) -> None:
     """After a permanent refusal: staff see it and can send it again."""
     if _claimed(kind, pk, attempt).update(mail_failed_at=Now(), mail_due_at=None, mail_error=reason):
-        log.error("%s %s refused for good, attempt %s: %s", kind, pk, attempt, reason)
+        _told("refused for good", kind, pk, attempt, reason=reason)
+
+
+def _told(outcome: str, kind: str, pk: int, attempt: int, **more: Any) -> None:
+    metrics.MAILS.labels(kind, outcome).inc()
+    level = {"put off": WARNING, "refused for good": ERROR}.get(outcome, INFO)
+    log.log(level, f"mail {outcome}", kind=kind, id=pk, attempt=attempt, **more)
 
 
 def _is_permanent(error: Exception) -> bool:
@@ -200,15 +220,19 @@ def _event_letter(pk: int) -> EmailMultiAlternatives:
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context = {
-        "reference": booking.reference,
-        "movie": show.movie_title,
-        "screen": show.screen_name,
-        "starts": starts,
-        "seats": ", ".join(map(str, booking.seat_numbers)),
-    }
-    subject = f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})"
-    return _composed(event.kind, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context)
+    context = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
+    subject = f"{event.kind.capitalize()}: {show.movie_title}, {starts}"
+    if event.mailed_with_id:
+        name = "show_cancelled"
+        context["bookings"] = [_named(one.booking) for one in event.mailed_together.select_related("booking")]
+    else:
+        name, subject = event.kind, f"{subject} ({booking.reference})"
+        context |= _named(booking)
+    return _composed(name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context)
+
+
+def _named(booking: Booking) -> dict[str, str]:
+    return {"reference": booking.reference, "seats": ", ".join(map(str, booking.seat_numbers))}
 
 
 def _reset_letter(pk: int) -> EmailMultiAlternatives:

@@ -140,9 +140,19 @@ class BookingEvent(OwedMail):
     kind = models.CharField(max_length=9, choices=Kind)
     at = models.DateTimeField(db_default=Now(), editable=False)
     actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    # When a whole show is cancelled, one event of each customer owes the mail of all, and all of them name it here.
+    mailed_with = models.ForeignKey(
+        "self", models.PROTECT, null=True, editable=False, related_name="mailed_together", db_index=False
+    )
 
     class Meta(OwedMail.Meta):
         ordering = ["id"]
+        indexes = [
+            *OwedMail.Meta.indexes,
+            models.Index(
+                name="event_mailed_with", fields=["mailed_with"], condition=models.Q(mailed_with__isnull=False)
+            ),
+        ]
         constraints = [
             models.CheckConstraint(name="event_kind", condition=Q(kind__in=["held", "booked", "cancelled", "expired"]))
         ]

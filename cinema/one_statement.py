@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.transaction import TransactionManagementError
 
-from cinema import answers, logins
+from cinema import answers, logins, logs, telling
 from cinema.errors import NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted, TokenInvalid
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, new_reference
@@ -47,8 +47,9 @@ WITH login AS (
   INSERT INTO cinema_bookingseat (booking_id, show_id, seat_number, taken, held_until)
   SELECT booking.id, %(show)s::bigint, seat, true, expires_at FROM booking, unnest(%(seats)s::int[]) seat ORDER BY seat
 ), event AS (
-  INSERT INTO cinema_bookingevent (booking_id, kind, at, actor_id, mail_due_at, mail_attempts, mail_error)
-  SELECT id, %(kind)s::text, created_at, %(user)s::bigint, CASE WHEN %(hold)s::int = 0 THEN created_at END, 0, ''
+  INSERT INTO cinema_bookingevent (booking_id, kind, at, actor_id, mail_due_at, mail_attempts, mail_error, request_id)
+  SELECT id, %(kind)s::text, created_at, %(user)s::bigint, CASE WHEN %(hold)s::int = 0 THEN created_at END, 0, '',
+    %(request)s::text
   FROM booking
 )
 SELECT EXISTS (SELECT FROM login), EXISTS (SELECT FROM own), ARRAY(SELECT seat_number FROM in_the_way ORDER BY 1),
@@ -68,14 +69,15 @@ WITH stale AS (
   ORDER BY expires_at LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED
 ), expired AS (
   UPDATE cinema_booking SET status = 'expired', holding = NULL, updated_at = statement_timestamp()
-  FROM stale WHERE cinema_booking.id = stale.id RETURNING stale.id
+  FROM stale WHERE cinema_booking.id = stale.id RETURNING stale.id, show_id
 ), seats AS (
-  UPDATE cinema_bookingseat SET taken = NULL FROM expired WHERE booking_id = expired.id
+  UPDATE cinema_bookingseat SET taken = NULL FROM expired WHERE booking_id = expired.id RETURNING booking_id
 ), event AS (
   INSERT INTO cinema_bookingevent (booking_id, kind, at, mail_attempts, mail_error)
   SELECT id, 'expired', statement_timestamp(), 0, '' FROM expired
 )
-SELECT count(*) FROM expired
+SELECT expired.id, show_id, coalesce(n, 0) FROM expired
+LEFT JOIN (SELECT booking_id, count(*) n FROM seats GROUP BY booking_id) given_back ON booking_id = expired.id
 """
 
 
@@ -112,6 +114,7 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
         "kind": BookingEvent.Kind.HELD.value if pending else BookingEvent.Kind.BOOKED.value,
         "hold": settings.HOLD_SECONDS if pending else 0,
         "reference": reference,
+        "request": logs.request_id(),
     }
     try:
         with connection.cursor() as cursor:
@@ -133,8 +136,9 @@ def expire_stale(limit: int) -> int:
     _require_no_transaction()
     with connection.cursor() as cursor:
         cursor.execute(EXPIRY, {"limit": limit})
-        (count,) = cursor.fetchone()
-    return int(count)
+        expired: list[tuple[int, int, int]] = cursor.fetchall()
+    telling.expired(expired)
+    return len(expired)
 
 
 def _require_no_transaction() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -72,6 +72,13 @@ def lock_screens(ids: Iterable[int]) -> None:
     list(Screen.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk"))
 
 
+class Progress(NamedTuple):
+    """Of `total` bookings that were live when their show was cancelled, `done` are no more."""
+
+    done: int
+    total: int
+
+
 class ShowQuerySet(models.QuerySet["Show"]):
     def upcoming(self) -> Self:
         return self.filter(cancelled_at=None, date_time__gt=Now())
@@ -89,6 +96,10 @@ class Show(models.Model):
     date_time = models.DateTimeField("starts at")
     total_seats = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)])
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+", db_index=False
+    )
+    live_when_cancelled = models.PositiveIntegerField(null=True, editable=False)  # how many bookings were
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -100,6 +111,10 @@ class Show(models.Model):
             models.Index(name="show_movie_time", fields=["movie", "date_time"]),
             models.Index(name="show_screen_time", fields=["screen", "date_time"]),
             models.Index(name="show_time", fields=["date_time"]),
+            # for the sweep of what is cancelled, every few seconds; MariaDB, which has no such index, reads all shows
+            models.Index(
+                name="show_cancelled", fields=["cancelled_at"], condition=models.Q(cancelled_at__isnull=False)
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="show_total_seats", condition=models.Q(total_seats__range=(1, MOST_SEATS)))
@@ -115,6 +130,20 @@ class Show(models.Model):
             # a hold never outlives the start, also of a show that is moved
             self.bookings.filter(holding=True, expires_at__gt=self.date_time).update(expires_at=self.date_time)
             self.seats.filter(taken=True, held_until__gt=self.date_time).update(held_until=self.date_time)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the bookings of a cancelled show are; None of another."""
+        if self.cancelled_at is None:
+            return None
+        left = self.live_bookings()
+        total = max(self.live_when_cancelled or 0, left)
+        return Progress(total - left, total)
+
+    def live_bookings(self) -> int:
+        """Counted by their seats, which have an index by show."""
+        count: int = self.seats.live().order_by().values("booking").distinct().count()
+        return count
 
     @property
     def ends_at(self) -> datetime:

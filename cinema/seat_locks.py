@@ -15,6 +15,7 @@ it again behind the cancel, it is set only if nothing of the show was given back
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from typing import NamedTuple
 from django.conf import settings
 from redis.exceptions import NoScriptError
 
-from cinema import breaker
+from cinema import breaker, metrics
 from cinema.errors import SeatContended, SeatTaken
 from cinema.throttles import Throttle
 
@@ -99,12 +100,14 @@ def locked(
     held: _Held | None = None
     sold: list[int] = []
     if settings.REDIS_URL:
-        held = breaker.redis.ask(lambda: _acquire(show_id, seats, user_id, throttle, token, ask_marks), otherwise=None)
+        held = _asked(show_id, seats, user_id, throttle, token, ask_marks)
     if throttle:
         throttle.judge(held.calls if held else None)
     if held and held.marked:
+        metrics.SEAT_MARKS.inc()
         raise SeatTaken.of(seats, sold=seats)
     if held and held.loser:
+        metrics.SEAT_LOCK_CONTENDED.inc()
         raise SeatContended(seats=[seats[held.loser - 1]])
     try:
         yield
@@ -128,6 +131,16 @@ def give_back(show_id: int, seats: list[int]) -> None:
 
 def _count_of(show_id: int) -> str:
     return f"seats-given-back:{show_id}"
+
+
+def _asked(
+    show_id: int, seats: list[int], user_id: int, throttle: Throttle | None, token: str, ask_marks: bool
+) -> _Held | None:
+    asks, started = not breaker.redis.is_open, time.perf_counter()
+    held = breaker.redis.ask(lambda: _acquire(show_id, seats, user_id, throttle, token, ask_marks), otherwise=None)
+    if asks:
+        metrics.SEAT_LOCK_SECONDS.observe(time.perf_counter() - started)
+    return held
 
 
 def _acquire(

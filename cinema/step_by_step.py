@@ -5,14 +5,16 @@ them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 wr
 """
 
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from cinema import answers
+from cinema import answers, logs, telling
+from cinema.accounts import WALK_IN
 from cinema.answers import Outcome
 from cinema.errors import HoldLimit, NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted
 from cinema.logins import Caller
@@ -32,15 +34,15 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
     show = open_show(show_id)
     if outside := [seat for seat in seats if not 1 <= seat <= show.total_seats]:
         raise SeatOutOfRange.of(outside, show.total_seats)
-    own = Booking.objects.live().filter(show=show, user=caller.user_id, holding=True).first()
+    own = Booking.objects.live().filter(show=show, user=caller.owner_id, holding=True).first()
     if own and status is PENDING:
         if own.seat_numbers == seats:
-            return Outcome(answers.booking_with(own.pk))
+            return Outcome(answers.booking_with(own.pk), ended="same")
         raise HoldLimit(booking_id=own.pk)
-    _refuse_taken(show, seats, own)
+    _refuse_taken(caller, show, seats, own)
     in_the_way = Q(seats__show=show, seats__seat_number__in=seats, seats__taken=True)
     if status is PENDING:
-        in_the_way |= Q(show=show, user=caller.user_id)
+        in_the_way |= Q(show=show, user=caller.owner_id)
     stale = Booking.objects.stale().filter(in_the_way).values_list("pk", flat=True)
     expire(Booking.objects.stale().select_for_update().filter(pk__in=sorted(set(stale))).order_by("pk"))
     return Outcome(_insert(caller, show, seats, status), created=True)
@@ -69,7 +71,7 @@ def locked_show(show_id: int) -> Show:
     return found[0]
 
 
-def _refuse_taken(show: Show, seats: list[int], own: Booking | None) -> None:
+def _refuse_taken(caller: Caller, show: Show, seats: list[int], own: Booking | None) -> None:
     taken = BookingSeat.objects.live().filter(show=show, seat_number__in=seats).order_by("seat_number")
     losing = list(taken.values_list("seat_number", "booking_id", "held_until"))
     if not losing:
@@ -77,6 +79,8 @@ def _refuse_taken(show: Show, seats: list[int], own: Booking | None) -> None:
     numbers = [seat for seat, _, _ in losing]
     if own and own.pk in {booking for _, booking, _ in losing}:
         told = f"You hold a seat of these yourself: confirm booking {own.pk}."
+        if caller.owner_id != caller.user_id:
+            told = f"This customer holds a seat of these: confirm or cancel booking {own.pk} ({own.reference})."
         raise SeatTaken(told, seats=numbers, booking_id=own.pk)
     raise SeatTaken.of(numbers, sold=[seat for seat, _, held_until in losing if held_until is None])
 
@@ -86,7 +90,7 @@ def _insert(caller: Caller, show: Show, seats: list[int], status: Booking.Status
     ends = show.now + timedelta(seconds=settings.HOLD_SECONDS)  # type: ignore[attr-defined] # annotated
     expires_at = min(ends, show.date_time) if pending else None
     booking = Booking.objects.create(
-        user_id=caller.user_id, show=show, status=status, holding=pending or None, expires_at=expires_at
+        user_id=caller.owner_id, show=show, status=status, holding=pending or None, expires_at=expires_at
     )
     BookingSeat.objects.bulk_create(
         [BookingSeat(booking=booking, show=show, seat_number=seat, held_until=expires_at) for seat in seats]
@@ -102,13 +106,23 @@ def expire(rows: QuerySet[Booking]) -> int:
         numbers = ",".join(map(str, ids))  # as parameters, a batch of them costs more than all that it does
         these = RawSQL(numbers, ())  # noqa: S611 - our own ids
         Booking.objects.filter(pk__in=these, status=PENDING).update(status=EXPIRED, holding=None, updated_at=Now())
-        BookingSeat.objects.filter(booking__in=these).update(taken=None)
+        seats = BookingSeat.objects.filter(booking__in=these)
+        expired = list(seats.order_by().values_list("booking", "show").annotate(n=Count("pk")))
+        seats.update(taken=None)
+        transaction.on_commit(partial(telling.expired, expired))
         with connection.cursor() as cursor:
             cursor.execute(f"{EXPIRED_EVENTS} WHERE id IN ({numbers})")
     return len(ids)
 
 
 def record(booking_id: int, kind: BookingEvent.Kind, caller: Caller, *, mail: bool) -> None:
-    """The event is the message: its mail is owed from this moment, whatever happens to any queue."""
+    """The event is the message: its mail is owed from this moment, whatever happens to any queue.
+
+    A booking of the walk-in account owes none. Nobody logs in as it, so only what staff do may be of its bookings.
+    """
+    if caller.staff:
+        mail = mail and not Booking.objects.filter(pk=booking_id, user__username=WALK_IN).exists()
     due = Now() if mail else None
-    BookingEvent.objects.create(booking_id=booking_id, kind=kind, actor_id=caller.user_id, mail_due_at=due)
+    BookingEvent.objects.create(
+        booking_id=booking_id, kind=kind, actor_id=caller.user_id, mail_due_at=due, request_id=logs.request_id()
+    )

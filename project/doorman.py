@@ -7,7 +7,6 @@ while more than WAITING stand in it, it accepts those and answers 503 with Retry
 Linux alone tells how many wait; elsewhere nobody stands at the door, and clients wait as before.
 """
 
-import logging
 import socket
 import struct
 import sys
@@ -17,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
 from django.conf import settings
 from prometheus_client import Counter
 
@@ -29,7 +29,7 @@ LISTENS_WITHIN_SECONDS = 60
 AT_ONCE = 64  # then the others get the interpreter: a refused client that comes again at once must not use it up
 TCP_INFO_ACCEPT_QUEUE = struct.Struct("24xI")  # tcpi_unacked, which of a listening socket is how many wait
 REFUSED = Counter("marquee_connections_refused", "Connections answered 503 because the queue was full")
-log = logging.getLogger(__name__)
+log = structlog.get_logger("marquee.door")
 
 
 def stand() -> None:
@@ -81,7 +81,7 @@ def _watch() -> None:
         while True:
             if refused := refuse_excess(listener):
                 REFUSED.inc(refused)
-                log.warning("refused %s connections: the queue is full", refused)
+                log.warning("the queue is full: connections refused", connections=refused)
             time.sleep(LOOKS_EVERY_SECONDS)
     except OSError:  # the server has closed it, and ends
         listener.detach()

@@ -1,18 +1,21 @@
 """Around every request: its id, its log line, its metrics, and problem+json for what Django itself refuses."""
 
-import logging
 import re
 import time
 from collections.abc import Callable
+from logging import INFO
+from typing import Any
 from uuid import uuid4
 
+import structlog
 from django.core.exceptions import DisallowedHost
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
+from prometheus_client import Counter, Histogram
 
-from cinema import errors
+from cinema import errors, logs
 from cinema.api.errors import PROBLEM_JSON, problem
+from project.metrics import IN_PROGRESS
 
 LENGTH = re.compile(r"[0-9]{1,99}")  # Django falls on any other
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,7 +26,8 @@ SECONDS = Histogram(
 METHODS = {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"}
 PROBED = {"/livez", "/readyz", "/metrics"}  # asked by address, whatever our host names are
 DJANGO_REFUSES = {400: errors.BadRequest, 404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.BodyTooLarge}
-log = logging.getLogger("marquee.request")
+log = structlog.get_logger("marquee.request")
+_children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
 
 
 class RequestMiddleware:
@@ -33,14 +37,25 @@ class RequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex  # type: ignore[attr-defined]
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        request.request_id = request_id  # type: ignore[attr-defined]
+        logs.carry(request_id=request_id)
+        IN_PROGRESS.inc()
+        try:
+            response = self._answered(request, request_id)
+            _tell(request, response, time.perf_counter() - started)
+        finally:
+            IN_PROGRESS.dec()
+            logs.carry()
+        return response
+
+    def _answered(self, request: HttpRequest, request_id: str) -> HttpResponse:
         response = self._response(request)
         if response.status_code >= 400 and request.path.startswith("/api/"):
             response = _as_problem(request, response)
-        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        response["X-Request-ID"] = request_id
         if not response.streaming and response.status_code not in (204, 304):
             response.headers.setdefault("Content-Length", str(len(response.content)))
-        _count(request, response, time.perf_counter() - started)
         return response
 
     def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -71,20 +86,30 @@ def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return told
 
 
-def _count(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     match = request.resolver_match
     route = match.route if match else "none"
-    method = request.method if request.method in METHODS else "other"
-    status = response.status_code
-    REQUESTS.labels(method, route, status, getattr(response, "refusal_code", "")).inc()
-    SECONDS.labels(route).observe(seconds)
-    log.info("%s %s %s %.1f ms %s", method, route, status, seconds * 1000, request.request_id)  # type: ignore[attr-defined]
+    method: str = request.method if request.method in METHODS else "other"  # type: ignore[assignment]
+    code: str = getattr(response, "refusal_code", "")
+    requests, latency = _counted((method, route, response.status_code, code))
+    requests.inc()
+    latency.observe(seconds)
+    if log.is_enabled_for(INFO):
+        told: dict[str, Any] = {"code": code} if code else {}
+        if staff := _staff(request):
+            told["user_id"] = staff
+        ms = round(seconds * 1000, 1)
+        log.info("request", method=method, route=route, status=response.status_code, ms=ms, **told)
 
 
-def exposition() -> bytes:
-    """Of all processes together where PROMETHEUS_MULTIPROC_DIR is set, as `serve` does."""
-    if values.ValueClass is values.MutexValue:
-        return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
-    return generate_latest(registry)
+def _counted(labels: tuple[str, str, int, str]) -> tuple[Counter, Histogram]:
+    """Looked up once: the library's own look-up takes longer than the count."""
+    if not (children := _children.get(labels)):
+        children = _children[labels] = REQUESTS.labels(*labels), SECONDS.labels(labels[1])
+    return children
+
+
+def _staff(request: HttpRequest) -> int | None:
+    """Who is logged in to the admin, if the page has asked for it."""
+    user = getattr(request, "_cached_user", None)
+    return user.pk if user else None

@@ -1,22 +1,24 @@
 """What a server loads: Django, behind the one thing that it leaves to its server."""
 
 import io
-import logging
 import os
 from collections.abc import Iterable
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django = get_wsgi_application()
 if not settings.REDIS_URL:
-    logging.getLogger(__name__).warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
+    log = structlog.get_logger("marquee.server")
+    log.warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
-from project import doorman  # noqa: E402 - what it imports needs Django set up
+from project import doorman, metrics  # noqa: E402 - what they import needs Django set up
 
 doorman.stand()
+metrics.THREADS.set(metrics.REQUEST_THREADS)
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -1,15 +1,19 @@
 import json
+import logging
 
 import pytest
+import structlog
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django_redis import get_redis_connection
 
-from cinema import breaker, one_statement, tokens
+from cinema import breaker, health, one_statement, tokens
 from cinema.logins import Caller
 from cinema.models import AuthSession, User
+from project import lines
 from tests.factories import a_booking, a_caller, a_hold, a_show
+from tests.real_programs import start  # noqa: F401 - a fixture
 from tests.unchanged import nothing_changes
 
 
@@ -29,6 +33,33 @@ def fresh_redis_and_no_throttles(settings):
     caches["local"].clear()
     breaker.redis.__init__()
     settings.THROTTLES = dict.fromkeys(settings.THROTTLES)
+
+
+@pytest.fixture
+def all_well():
+    """A worker and the beat have just been heard of."""
+    health.worker_lives("celery@here", starts=True)
+    health.beat_ticks()
+
+
+@pytest.fixture
+def in_production(monkeypatch):
+    """Log lines are written as with DEBUG off."""
+    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, lines.Handler))
+    monkeypatch.setattr(handler, "formatter", lines.formatter())
+    steps = structlog.get_config()["processors"]  # the list itself, which every logger keeps
+    steps.append(lines._as_json)
+    for_people = steps.pop(-2)
+    yield
+    steps[-1] = for_people
+
+
+@pytest.fixture
+def written(in_production, monkeypatch):
+    """Every log line of this process from now on, as it is written in production, read back."""
+    told = []
+    monkeypatch.setattr(lines, "write", lambda line: told.append(json.loads(line)))
+    return told
 
 
 WAYS = ["one statement", "step by step"] if connection.vendor == "postgresql" else ["step by step"]

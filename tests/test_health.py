@@ -1,14 +1,21 @@
-"""Health: the database decides, Redis is told, and the process answers for itself alone."""
+"""Health: the database decides, every other part is told, and the process answers for itself alone."""
 
+import os
 import socket
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from django_redis import get_redis_connection
 
+from cinema import health, mail
+from cinema.models import BookingEvent
 from tests.conftest import refusal
+from tests.factories import a_booking
 from tests.services import free_port
 from tests.test_throttles_without_redis import in_a_fresh_thread, redis_at
 
@@ -22,6 +29,16 @@ def database_down(monkeypatch):
 
     monkeypatch.setattr(BaseDatabaseWrapper, "cursor", cursor)
     return monkeypatch
+
+
+def told() -> dict[str, str]:
+    """What is said of the parts that are not as they should be."""
+    return {part.name: part.told for part in health.parts() if not part.ok}
+
+
+def as_if_passed(seconds: float, key: str, name: str = "celery@here") -> None:
+    redis = get_redis_connection("default")
+    redis.zadd(key, {name: redis.zscore(key, name) - seconds})
 
 
 def test_without_its_database_it_lives_and_is_not_ready(anonymous, database_down):
@@ -44,11 +61,11 @@ def test_livez_asks_nobody(anonymous):
     assert len(asked) == 0
 
 
-def test_readyz_asks_the_database(anonymous):
+def test_readyz_asks_the_database_for_little(anonymous):
     with CaptureQueriesContext(connection) as asked:
         anonymous.get("/readyz")
 
-    assert len(asked) == 1
+    assert 1 <= len(asked) <= 4
 
 
 def timed(api) -> tuple[int, dict, float]:
@@ -58,10 +75,100 @@ def timed(api) -> tuple[int, dict, float]:
 
 
 def test_without_redis_it_is_ready_degraded_and_quick(anonymous, settings):
-    degraded = {"status": "degraded", "degraded": ["redis"]}
+    degraded = {"status": "degraded", "degraded": ["redis", "workers", "beat"]}
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for port in (free_port(), silent.getsockname()[1]):
             with redis_at(settings, port):
                 status, told, seconds = in_a_fresh_thread(lambda: timed(anonymous))
             assert (status, told) == (200, degraded), port
-            assert seconds < 1
+            assert seconds < 0.5
+
+
+def test_without_redis_nobody_knows_of_the_workers(settings, all_well):
+    assert told() == {}
+
+    settings.REDIS_URL = ""
+
+    assert set(told()) == {"redis", "workers", "beat"}
+    assert told()["redis"].startswith("REDIS_URL is not set")
+    assert told()["workers"].startswith("Unknown")
+
+
+def test_workers_and_beat_that_were_never_heard_of_are_told(anonymous):
+    assert anonymous.get("/readyz").json() == {"status": "degraded", "degraded": ["workers", "beat"]}
+    assert told()["workers"] == "0 workers."
+
+
+def test_a_silent_worker_is_told_and_forgotten_after_an_hour(all_well):
+    health.worker_lives("celery@there", starts=True)
+    as_if_passed(14, health.WORKERS)
+    assert told() == {}
+
+    as_if_passed(2, health.WORKERS)
+    assert told() == {"workers": "1 worker, the last heard of 0 s ago; celery@here is silent for 16 s."}
+
+    as_if_passed(3600, health.WORKERS)
+    health.worker_lives("celery@there")
+    assert told() == {}
+
+
+def test_a_worker_that_was_killed_and_came_back_is_told_for_a_minute(all_well):
+    health.worker_lives("celery@here", starts=True)
+
+    assert told() == {"workers": "1 worker, the last heard of 0 s ago; celery@here was killed and came back 0 s ago."}
+    assert health.look().killed == 1
+    as_if_passed(60, health.BACK)
+    assert told() == {}
+
+
+def test_a_worker_that_ended_in_order_is_not_looked_for(all_well):
+    health.worker_lives("celery@there", starts=True)
+    health.worker_ends("celery@there")
+    health.worker_lives("celery@there", starts=True)
+
+    assert told() == {}
+
+
+def test_a_beat_that_no_longer_ticks_is_told(all_well):
+    redis = get_redis_connection("default")
+    redis.set(health.BEAT, int(redis.get(health.BEAT)) - 16)
+
+    assert told() == {"beat": "The last tick was 16 s ago."}
+
+
+def test_a_refused_mail_is_told_for_a_day_or_until_it_is_sent_again(all_well):
+    a_booking()
+    assert told() == {}
+    BookingEvent.objects.update(mail_due_at=None, mail_failed_at=Now())
+
+    assert told() == {"mail": "1 mail was refused for good: see Mails, Failed."}
+
+    BookingEvent.objects.update(mail_failed_at=Now() - timedelta(hours=25))
+    assert told() == {}
+    BookingEvent.objects.update(mail_failed_at=Now())
+    mail.send_again(BookingEvent.objects.all())
+    assert told() == {}
+
+
+def test_a_mail_that_is_owed_for_long_is_told(all_well):
+    a_booking()
+    BookingEvent.objects.update(at=Now() - timedelta(minutes=4))
+    assert told() == {}
+
+    BookingEvent.objects.update(at=Now() - timedelta(minutes=7))
+
+    assert told() == {"mail": "The oldest owed mail has waited for 7 minutes."}
+
+
+def test_a_forked_child_does_not_read_its_parents_answers(all_well):
+    """A worker's pool forks, and may do so after its parent has told of its life."""
+    assert health.look()
+    reads, writes = os.pipe()
+    if not (child := os.fork()):
+        os.write(writes, b"heard" if health.look() else b"deaf")
+        os._exit(0)
+
+    for _ in range(50):
+        assert health.look().workers.keys() == {"celery@here"}
+    os.waitpid(child, 0)
+    assert os.read(reads, 9) == b"heard"

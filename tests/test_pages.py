@@ -54,7 +54,7 @@ def test_the_admin_asks_who_it_is(anonymous):
     assert response.headers["Location"].startswith("/admin/login/")
 
 
-def test_livez_and_readyz(anonymous):
+def test_livez_and_readyz(anonymous, all_well):
     live, ready = anonymous.get("/livez"), anonymous.get("/readyz")
 
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
@@ -67,7 +67,7 @@ def test_without_redis_it_is_ready_and_says_so(anonymous, settings):
     response = anonymous.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "degraded", "degraded": ["redis"]}
+    assert response.json() == {"status": "degraded", "degraded": ["redis", "workers", "beat"]}
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/swagger/", "/redoc/"])

@@ -222,8 +222,7 @@ def check(world: World, examples: int, steps: int, **how) -> None:
 
 
 @pytest.fixture
-def world(settings, caplog):
-    caplog.set_level("WARNING", "marquee.request")  # ten thousand lines that nobody reads
+def world(settings):
     settings.HOLD_SECONDS = HOLD_SECONDS
     world = World(TOTAL_SEATS)
     yield world

@@ -1,21 +1,18 @@
 """The workers: tasks that may run twice, late or never, and one run of the real processes."""
 
 import json
-import os
+import re
 import socket
-import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.schedules import crontab
 from django.conf import settings as project_settings
-from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_redis import get_redis_connection
@@ -24,6 +21,7 @@ from kombu.transport import redis, virtual
 from cinema import mail
 from cinema.models import AuthSession, Booking, BookingEvent, IdempotencyKey
 from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
+from tests.real_programs import celery, environment, run, wait_until
 from tests.services import free_port
 from tests.smtp_server import SMTP, smtp_server
 from workers import tasks
@@ -31,44 +29,14 @@ from workers.broker import QoS
 from workers.celery import DAY_SECONDS, MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
 
 transactional = pytest.mark.django_db(transaction=True)
-PATIENCE_SECONDS = 30
 
 
 def queued(queue: str) -> list[dict]:
     return [json.loads(message) for message in get_redis_connection("default").lrange(queue, 0, -1)]
 
 
-def database_url() -> str:
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(project_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
-
-
-def environment(tmp_path, **variables: str) -> dict[str, str]:
-    ours = {"VAR_DIR": str(tmp_path), "DATABASE_URL": database_url(), "REDIS_URL": project_settings.REDIS_URL}
-    return os.environ | ours | variables
-
-
-def celery(*words: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "workers", *words]
-
-
-def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, env=variables, cwd=project_settings.BASE_DIR, capture_output=True, text=True, timeout=60
-    )
-
-
 def fail() -> None:
     raise ConnectionError
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 @transactional
@@ -203,8 +171,8 @@ def test_purge_deletes_what_has_ended_and_nothing_else():
         created_at = timezone.now() - timedelta(hours=hours)
         IdempotencyKey.objects.create(user=customer, key_sha256=name, fingerprint="", created_at=created_at)
 
-    tasks.purge()
-    tasks.purge()
+    tasks.purge_logins_and_keys()
+    tasks.purge_logins_and_keys()
 
     assert [login.pk for login in AuthSession.objects.all()] == [live.session_id]
     assert [key.key_sha256 for key in IdempotencyKey.objects.all()] == ["young"]
@@ -216,7 +184,7 @@ def test_beat_sweeps_every_3_s_expires_every_15_s_and_purges_daily():
     assert schedule == {
         "workers.tasks.sweep_mail": 3,
         "workers.tasks.expire_holds": 15,
-        "workers.tasks.purge": crontab(hour=4, minute=30),
+        "workers.tasks.purge_logins_and_keys": crontab(hour=4, minute=30),
     }
     assert set(schedule) <= set(app.tasks)
 
@@ -239,7 +207,7 @@ def test_no_task_that_runs_is_delivered_a_second_time():
 
 
 def test_what_a_lost_worker_had_is_given_to_another():
-    for name in ("sweep_mail", "send_mail", "expire_holds", "purge"):
+    for name in ("sweep_mail", "send_mail", "expire_holds", "purge_logins_and_keys"):
         task = app.tasks[f"workers.tasks.{name}"]
         assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
 
@@ -252,31 +220,6 @@ def test_without_redis_the_start_ends_with_a_sentence(tmp_path, program):
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith("marquee: REDIS_URL is not set: ")
     assert "Traceback" not in ran.stderr
-
-
-@pytest.fixture
-def start(transactional_db, tmp_path):
-    """Starts real programs and ends them, with all that they forked, before the tables are emptied."""
-    running = []
-
-    def start(program: str, *words: str, **variables: str) -> None:
-        with (tmp_path / f"{program}.log").open("w") as log:
-            command, variables = celery(program, *words), environment(tmp_path, **variables)
-            running.append(
-                subprocess.Popen(
-                    command,
-                    env=variables,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    cwd=project_settings.BASE_DIR,
-                )
-            )
-
-    yield start
-    for process in running:
-        os.killpg(process.pid, 9)
-        process.wait()
 
 
 def test_worker_and_beat_mail_a_booking_and_expire_a_hold(start, tmp_path):
@@ -294,7 +237,7 @@ def test_worker_and_beat_mail_a_booking_and_expire_a_hold(start, tmp_path):
     event = booked.events.get()
     assert message["To"] == booked.user.email
     assert event.mail_state == "sent"
-    assert f"event {event.pk} mailed, attempt 1" in (tmp_path / "worker.log").read_text()
+    assert re.search(rf"mail sent .*id={event.pk}\b.*task=send_mail", (tmp_path / "worker.log").read_text())
 
 
 def test_a_server_that_drips_bytes_is_left_before_the_lease_ends(start):

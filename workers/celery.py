@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import Any
 
+import click
+import tornado.options
 from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.schedules import crontab
@@ -20,8 +22,6 @@ from kombu.exceptions import OperationalError as BrokerError
 from workers.broker import forgive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-
-log = logging.getLogger(__name__)
 
 AWAY = (OperationalError, InterfaceError, BrokerError)  # the database or the broker: the next tick tries again
 TASK_SECONDS = 120
@@ -38,7 +38,7 @@ def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
 
 
 forgive_lost_acknowledgements()
-app = Celery("marquee", include=["workers.tasks"])
+app = Celery("marquee", include=["workers.tasks", "workers.heartbeats", "workers.runs"])
 app.conf.update(
     broker_url=settings.REDIS_URL or "memory://",
     # A silent broker must not hold a publisher: without time-outs of its own the client waits for more than 25 s.
@@ -74,19 +74,34 @@ app.conf.update(
     beat_schedule={
         "sweep owed mail": every(3, "sweep_mail"),
         "expire stale holds": every(15, "expire_holds"),
-        "purge ended logins and old keys": every(DAY_SECONDS, "purge", crontab(hour=4, minute=30)),
+        "cancel bookings of cancelled shows": every(5, "cancel_bookings_of_cancelled_shows"),
+        "purge ended logins and old keys": every(DAY_SECONDS, "purge_logins_and_keys", crontab(hour=4, minute=30)),
     },
 )
 
 
 def stop_without_broker(**_: Any) -> None:
     if not settings.REDIS_URL:
-        sys.exit("marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0.")
+        sys.exit(
+            "marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0."
+        )
+
+
+def stop_open_flower(**_: Any) -> None:
+    """Whoever reaches Flower can see and stop tasks. It comes through here behind its options and before its port."""
+    context = click.get_current_context(silent=True)
+    if settings.DEBUG or context is None or context.info_name != "flower":
+        return
+    logins = [login.partition(":") for login in tornado.options.options.basic_auth or []]
+    if not logins or not all(name and password for name, _, password in logins):
+        sys.exit(
+            "marquee: with DEBUG off Flower needs a login: set FLOWER_BASIC_AUTH (or --basic-auth) to user:password."
+        )
 
 
 def keep_djangos_logging(**_: Any) -> None:
     """Celery sets up no logging of its own; what it says of every single message and tick would drown the rest."""
-    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+    for chatty in ("celery.worker.strategy", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("celery.beat").addFilter(without_stacks)
     warnings.filterwarnings("ignore", "(?s).*worker_cancel_long_running", CPendingDeprecationWarning)  # decided above
@@ -99,12 +114,7 @@ def without_stacks(record: logging.LogRecord) -> bool:
     return True
 
 
-def say_what_is_away(sender: Any, exception: BaseException, **_: Any) -> None:
-    if isinstance(exception, AWAY):
-        log.error("%s failed: %s; the next tick tries again", sender.name, type(exception).__name__)
-
-
 signals.celeryd_init.connect(stop_without_broker)
 signals.import_modules.connect(stop_without_broker)  # what beat and Flower come through
+signals.import_modules.connect(stop_open_flower)
 signals.setup_logging.connect(keep_djangos_logging)
-signals.task_failure.connect(say_what_is_away)

@@ -1,17 +1,20 @@
 """Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find."""
 
-import logging
+import time
 
+import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
 from cinema import bookings, idempotency, logins, mail
 from workers.celery import MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("marquee.task")
 
 MAILS_PER_SWEEP = 500
 HOLDS_PER_BATCH, BATCHES_PER_TICK = 1000, 100
 HELP_SECONDS = 5  # after that the first is done
+CUSTOMERS_PER_BATCH = 50
+CANCELLING_SECONDS = 4  # the next tick goes on: holds and mails of others do not wait for a whole hall
 
 
 @app.task  # type: ignore[untyped-decorator]
@@ -40,6 +43,14 @@ def expire_holds(helps: bool = False) -> None:
 
 
 @app.task  # type: ignore[untyped-decorator]
-def purge() -> None:
+def cancel_bookings_of_cancelled_shows() -> None:
+    """It may die anywhere: the next tick finds who is left."""
+    until = time.monotonic() + CANCELLING_SECONDS
+    while bookings.cancel_bookings_of_cancelled_shows(CUSTOMERS_PER_BATCH) and time.monotonic() < until:
+        continue
+
+
+@app.task  # type: ignore[untyped-decorator]
+def purge_logins_and_keys() -> None:
     ended, old = logins.purge_ended(), idempotency.purge()
-    log.info("purged %s ended logins and %s old idempotency keys", ended, old)
+    log.info("purged", ended_logins=ended, old_keys=old)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from cinema import logins, tokens
+from cinema import logins, logs, tokens
 from cinema.errors import NotAuthenticated
 from cinema.logins import Caller
 from cinema.models import User
@@ -32,6 +32,7 @@ class BearerAuth(HttpBearer):
 
     def __call__(self, request: HttpRequest) -> Caller:
         claims = tokens.read(_bearer(request), "access")
+        logs.add(user_id=claims.user_id)
         return Caller(claims.user_id, claims.session_id)
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
@@ -42,7 +43,9 @@ class CustomerAuth(BearerAuth):
     """Gives handlers the `User`, loaded together with the live login."""
 
     def __call__(self, request: HttpRequest) -> User:  # type: ignore[override]
-        return logins.customer_of(tokens.read(_bearer(request), "access"))
+        claims = tokens.read(_bearer(request), "access")
+        logs.add(user_id=claims.user_id)
+        return logins.customer_of(claims)
 
 
 CustomerAuth.__name__ = BearerAuth.__name__  # one box in Swagger's Authorize for both

@@ -1,11 +1,10 @@
 """One builder and one register function turn every known exception into problem+json; no router builds an error."""
 
-import logging
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
+import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
@@ -17,7 +16,7 @@ from cinema.errors import Refusal
 
 PROBLEM_JSON = "application/problem+json"
 DOCUMENT = "#/components/schemas/Problem"
-log = logging.getLogger(__name__)
+log = structlog.get_logger("marquee.api")
 
 
 def body_of(refusal: Refusal, request_id: str) -> bytes:
@@ -86,15 +85,14 @@ def _field(loc: Iterable[Any]) -> str:
     return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)
 
 
-def _of_outage(request: HttpRequest, error: Exception) -> Refusal:
-    log.error("request %s: database unavailable: %s", _id_of(request), type(error.__cause__ or error).__name__)
+def _of_outage(_: HttpRequest, error: Exception) -> Refusal:
+    log.error("database unavailable", error=type(error.__cause__ or error).__name__)
     return errors.Unavailable()
 
 
-def _of_defect(request: HttpRequest, error: Exception) -> Refusal:
+def _of_defect(_: HttpRequest, error: Exception) -> Refusal:
     """Where it broke is logged, and not what the exception says: that may hold what a customer typed."""
-    trace = "".join(traceback.format_tb(error.__traceback__))
-    log.error("request %s: %s\n%s", _id_of(request), type(error).__name__, trace)
+    log.error("defect", exc_info=error)
     return errors.Defect()
 
 

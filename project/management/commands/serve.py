@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from project.metrics import REQUEST_THREADS
 from project.preflight import address_of
 
 
@@ -24,7 +25,7 @@ def granian() -> list[str]:
     options = {
         "interface": "wsgi",
         "workers": str(cores()),
-        "blocking-threads": "2",
+        "blocking-threads": str(REQUEST_THREADS),
         "host": address_of(settings.HOST, settings.PORT)[1],
         "port": str(settings.PORT),
         "backlog": "2048",
@@ -33,6 +34,8 @@ def granian() -> list[str]:
         "respawn-interval": "10",  # a reload (HUP) ends an old worker so long behind its successor's start
         "workers-kill-timeout": "8",  # below the grace that `up` gives
     }
+    if not settings.DEBUG:
+        options["log-config"] = str(settings.BASE_DIR / "project" / "serving.json")  # its own lines as ours
     flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
     pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [sys.executable, "-m", "granian", *pairs, *flags, "project.wsgi:application"]

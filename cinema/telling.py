@@ -1,0 +1,74 @@
+"""What is told of every change of a booking: one count of how the call ended, and one line for each change.
+
+The functions of `bookings` are decorated with it, so that API, admin and workers are told of alike.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+import structlog
+from django.db import InterfaceError, InternalError, OperationalError
+
+from cinema import metrics
+from cinema.answers import Outcome
+from cinema.errors import Defect, Refusal, Unavailable
+from cinema.logins import Caller
+
+P = ParamSpec("P")
+Act = Callable[Concatenate[Caller, P], Outcome]
+log = structlog.get_logger("marquee.booking")
+
+
+def told(action: str) -> Callable[[Act[P]], Act[P]]:
+    def decorate(function: Act[P]) -> Act[P]:
+        @wraps(function)
+        def call(caller: Caller, *args: P.args, **kwargs: P.kwargs) -> Outcome:
+            try:
+                outcome = function(caller, *args, **kwargs)
+            except Exception as error:
+                metrics.booking(action, _code_of(error))
+                raise
+            if outcome.ended == "done":
+                booking = outcome.booking
+                changed(action, booking["id"], booking["show"]["id"], caller.user_id, len(booking["seat_numbers"]))
+            else:
+                metrics.booking(action, outcome.ended)
+            return outcome
+
+        return call
+
+    return decorate
+
+
+def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, seats: int) -> None:
+    """Behind the commit."""
+    metrics.booking(action, "done")
+    log.info(
+        "booking changed",
+        action=action,
+        outcome="done",
+        booking_id=booking_id,
+        show_id=show_id,
+        actor_id=actor_id,
+        seats=seats,
+    )
+
+
+def cancelled(show_id: int, actor_id: int | None, bookings: dict[int, int]) -> None:
+    """Behind the commit: bookings that were cancelled with their show, each with its number of seats."""
+    for booking_id, seats in bookings.items():
+        changed("cancel", booking_id, show_id, actor_id, seats)
+
+
+def expired(bookings: Iterable[tuple[int, int, int]]) -> None:
+    """Behind the commit: id, show and number of seats of each hold that ran out. Nobody did it, the clock did."""
+    for booking_id, show_id, seats in bookings:
+        changed("expire", booking_id, show_id, None, seats)
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, Refusal):
+        return error.code
+    away = isinstance(error, OperationalError | InterfaceError | InternalError)
+    return (Unavailable if away else Defect).code

@@ -1,0 +1,70 @@
+"""Real programs of the product, on the database and the Redis of the test that starts them."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings as project_settings
+from django.db import connection
+
+PATIENCE_SECONDS = 30
+
+
+def database_url() -> str:
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(project_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+
+
+def environment(tmp_path, **variables: str) -> dict[str, str]:
+    ours = {"VAR_DIR": str(tmp_path), "DATABASE_URL": database_url(), "REDIS_URL": project_settings.REDIS_URL}
+    return os.environ | ours | variables
+
+
+def celery(*words: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "workers", *words]
+
+
+def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=variables, cwd=project_settings.BASE_DIR, capture_output=True, text=True, timeout=60
+    )
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def start(transactional_db, tmp_path):
+    """Starts real programs and ends them, with all that they forked, before the tables are emptied."""
+    running = []
+
+    def start(program: str, *words: str, **variables: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / f"{program}.log").open("w") as log:
+            command, variables = celery(program, *words), environment(tmp_path, **variables)
+            running.append(
+                subprocess.Popen(
+                    command,
+                    env=variables,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    cwd=project_settings.BASE_DIR,
+                )
+            )
+        return running[-1]
+
+    yield start
+    for process in running:
+        with suppress(ProcessLookupError):  # the test has ended it
+            os.killpg(process.pid, 9)
+        process.wait()

@@ -1,0 +1,250 @@
+"""Log lines: one a request and one a change of a booking, with ids and nothing that anybody typed."""
+
+import json
+import logging
+
+import pytest
+import structlog
+from django.test import Client
+
+from cinema import bookings, logs, mail
+from cinema.errors import ShowStarted
+from cinema.logins import Caller
+from cinema.models import BookingEvent, PasswordReset, User
+from project import lines
+from tests.conftest import Api
+from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
+from tests.smtp_server import SMTP, smtp_server
+from workers import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SECRET = "hush7"  # stands in every name, address, password, token, header, query and body of the test below
+ALWAYS = {"timestamp", "level", "logger"}
+
+
+def of(written: list[dict], logger: str) -> list[dict]:
+    return [{name: line[name] for name in line.keys() - ALWAYS} for line in written if line["logger"] == logger]
+
+
+def test_a_request_is_one_line_with_its_route_and_not_its_path(api, written):
+    show = a_show()
+
+    api.get(f"/api/shows/{show.pk}/seats/?x=1", X_Request_ID="abc-1")
+    api.get("/api/nothing/at/all/")
+    api.get("/api/me/", X_Request_ID="abc-2")
+
+    first, second, third = of(written, "marquee.request")
+    assert first.pop("ms") > 0
+    assert first == {
+        "event": "request",
+        "method": "GET",
+        "route": "api/shows/<int:show_id>/seats/",
+        "status": 200,
+        "request_id": "abc-1",
+    }
+    assert (second["route"], second["status"], second["code"]) == ("none", 404, "not_found")
+    assert (third["request_id"], third["user_id"]) == ("abc-2", api.caller.user_id)
+
+
+def test_a_caller_who_is_not_verified_has_no_user_id(anonymous, written):
+    anonymous.get("/api/me/", Authorization="Bearer nonsense")
+
+    (line,) = of(written, "marquee.request")
+    assert (line["status"], "user_id" in line) == (401, False)
+
+
+def test_a_clerks_page_has_the_clerks_id(written):
+    clerk, client = User.objects.create_superuser("clerk", "clerk@example.com", "x"), Client()
+    client.force_login(clerk)
+
+    client.get("/admin/cinema/show/")
+
+    (line,) = of(written, "marquee.request")
+    assert (line["route"], line["user_id"]) == ("admin/cinema/show/", clerk.pk)
+
+
+def test_every_change_of_a_booking_is_one_line(api, written, each_way):
+    show, clerk = a_show(), Caller(a_customer(is_staff=True).pk, staff=True)
+
+    hold = api.post(f"/api/shows/{show.pk}/hold/", {"seat_numbers": [1, 2]}, X_Request_ID="one").json()["id"]
+    api.post(f"/api/bookings/{hold}/confirm/", X_Request_ID="two")
+    api.post(f"/api/bookings/{hold}/confirm/")
+    api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 1})
+    bookings.cancel(clerk, hold)
+    stale = make_stale(a_hold(show=show, seats=(5, 6, 7)))
+    tasks.expire_holds.apply()
+
+    told = [line for line in of(written, "marquee.booking") if line["actor_id"] != stale.user_id]
+    task_id = told[-1].pop("task_id")
+    assert len(task_id) == 36
+    about = {"event": "booking changed", "outcome": "done", "show_id": show.pk}
+    mine = about | {"booking_id": hold, "seats": 2}
+    customer = {"actor_id": api.caller.user_id, "user_id": api.caller.user_id}
+    assert told == [
+        mine | customer | {"action": "hold", "request_id": "one"},
+        mine | customer | {"action": "confirm", "request_id": "two"},
+        mine | {"action": "cancel", "actor_id": clerk.user_id},
+        about | {"action": "expire", "booking_id": stale.pk, "actor_id": None, "seats": 3, "task": "expire_holds"},
+    ]
+
+
+def test_a_refused_change_is_no_line(written):
+    caller, show = a_caller(), a_show()
+    a_booking(caller, show, (1,))
+    written.clear()
+
+    with pytest.raises(ShowStarted):
+        bookings.book(caller, started(show), [2])
+
+    assert of(written, "marquee.booking") == []
+
+
+def started(show) -> int:
+    type(show).objects.filter(pk=show.pk).update(date_time=show.created_at)
+    return show.pk
+
+
+@pytest.mark.parametrize("path", ["book", "hold"])
+def test_the_mail_knows_the_request_that_owed_it(api, written, each_way, path, settings):
+    show = a_show()
+
+    booking = api.post(f"/api/shows/{show.pk}/{path}/", {"seat_number": 1}, X_Request_ID="sold").json()["id"]
+    api.post(f"/api/bookings/{booking}/confirm/", X_Request_ID="confirmed")
+    api.post(f"/api/bookings/{booking}/cancel/", X_Request_ID="cancelled")
+    api.post("/api/password-reset/", {"email": api.user.email}, X_Request_ID="reset")
+
+    owed_by = ["sold", "cancelled"] if path == "book" else ["sold", "confirmed", "cancelled"]
+    assert [event.request_id for event in BookingEvent.objects.all()] == owed_by
+    assert PasswordReset.objects.get().request_id == "reset"
+    for due in mail.queue_due():
+        tasks.send_mail.apply(due)
+    (reset, booked) = of(written, "marquee.mail")
+    assert (reset["request_id"], booked["request_id"]) == ("reset", "sold" if path == "book" else "confirmed")
+    assert (booked["task"], booked["event"]) == ("send_mail", "mail sent")
+
+
+def test_nothing_is_carried_behind_a_request_or_a_task(api, written):
+    api.get("/api/me/")
+    tasks.expire_holds.apply()
+
+    assert (logs.carried(), logs.request_id()) == ({}, "")
+    assert BookingEvent.objects.get(booking=a_booking()).request_id == ""
+
+
+def test_an_exception_is_told_by_kind_and_place(written):
+    try:
+        raise ValueError(SECRET)
+    except ValueError as error:
+        structlog.get_logger("marquee.test").error("it broke", exc_info=error)
+        structlog.get_logger("marquee.test").error("it broke", exc_info=True)
+        logging.getLogger("somebody.else").exception("it broke")
+
+    assert [(line["event"], line["error"], line["level"]) for line in written] == [
+        ("it broke", "ValueError", "error")
+    ] * 3
+    assert all("test_an_exception_is_told_by_kind_and_place" in line["exception"] for line in written)
+    assert SECRET not in str(written)
+
+
+def test_a_line_that_is_not_written_is_not_made(api, monkeypatch):
+    """Above LOG_LEVEL a line costs a comparison."""
+    made = []
+    quiet = structlog.wrap_logger(
+        lines.Writer("x"), [lambda *_: made.append(1)], structlog.make_filtering_bound_logger(30)
+    )
+    monkeypatch.setattr("project.middleware.log", quiet)
+    monkeypatch.setattr("cinema.telling.log", quiet)
+
+    assert api.post(f"/api/shows/{a_show().pk}/book/", {"seat_number": 1}).status_code == 201
+
+    assert made == []
+
+
+def drive(settings) -> None:
+    """Every door, with the secret in all that a person or a program may send, and in what breaks."""
+    settings.DEBUG, settings.ALLOWED_HOSTS = False, ["testserver"]
+    password = f"{SECRET}-pass-word"
+    user = User.objects.create_user(f"{SECRET}_user", f"{SECRET}@example.com", password)
+    clerk = User.objects.create_superuser(f"{SECRET}_clerk", f"clerk@{SECRET}.example", password)
+    odd = {"Referer": f"https://{SECRET}.example/?q={SECRET}", "User-Agent": SECRET, "Cookie": f"sessionid={SECRET}",
+           "X-Forwarded-For": SECRET, "Origin": f"https://{SECRET}.example", "Idempotency-Key": SECRET}  # fmt: skip
+    customer, show = Api(a_caller(user)), a_show()
+    odd_api = Api()
+    for api in (customer, odd_api):
+        api.post("/api/signup/", {"username": f"{SECRET}1", "email": f"{SECRET}1@example.com", "password": password,
+                                  "password_confirm": password, "first_name": SECRET})  # fmt: skip
+        api.post("/api/signup/", {SECRET: SECRET, "email": SECRET})
+        api.post(f"/api/login/?password={password}", {"username": user.username, "password": password}, **odd)
+        api.post("/api/login/", {"username": SECRET, "password": SECRET})
+        api("POST", "/api/login/", raw=f'{{"{SECRET}'.encode())
+        api.post("/api/token/refresh/", {"refresh": SECRET})
+        api.get(f"/api/movies/?search={SECRET}&showing_on={SECRET}", **odd)
+        api.get(f"/api/{SECRET}/?{SECRET}")
+        api.get(f"/{SECRET}")
+        api.get("/api/me/", Authorization=f"Bearer {SECRET}")
+        api.get("/api/movies/", Host=f"{SECRET}.example")
+        api.post("/api/password-reset/", {"email": user.email})
+        api.post("/api/password-reset/confirm/", {"token": SECRET, "new_password": SECRET})
+        api.post(f"/api/shows/{show.pk}/book/?{SECRET}", {"seat_number": 5}, **odd)
+        api.post(f"/api/shows/{show.pk}/book/", {"seat_number": SECRET}, X_Request_ID=f"{SECRET} {SECRET}")
+    staff = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    staff.post(f"/admin/login/?next=/{SECRET}", {"username": clerk.username, "password": password}, headers=odd)
+    staff.post("/admin/login/", {"username": SECRET, "password": SECRET}, secure=True, headers=odd)
+    staff = Client(raise_request_exception=False)
+    staff.post("/admin/login/", {"username": clerk.username, "password": password})
+    staff.get(f"/admin/cinema/booking/?q={SECRET}")
+    staff.get(f"/admin/cinema/movie/{SECRET}/change/")
+    staff.post("/admin/cinema/movie/add/", {"title": SECRET, "duration_minutes": SECRET})
+    with smtp_server() as server:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
+        server.to_recipient = [f"451 <{user.email}> is over quota", f"550 <{user.email}> is unknown"]
+        for due in mail.queue_due():
+            tasks.send_mail.apply(due)
+
+
+def breakdowns(monkeypatch) -> None:
+    """What breaks quotes what it broke on."""
+
+    def break_down(*_, **__):
+        raise ValueError(SECRET)
+
+    client = Client(raise_request_exception=False)
+    with monkeypatch.context() as broken:
+        broken.setattr("django.contrib.admin.sites.AdminSite.login", break_down)
+        assert client.get(f"/admin/login/?{SECRET}").status_code == 500
+        broken.setattr("cinema.api.movies.Movie.objects", None)
+        assert Api().get(f"/api/movies/?search={SECRET}").status_code == 500
+        broken.setattr(bookings, "expire_stale", break_down)
+        tasks.expire_holds.apply()
+
+
+def test_no_line_holds_what_anybody_typed(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
+    caplog.set_level("INFO")
+
+    drive(settings)
+    breakdowns(monkeypatch)
+
+    said = "".join(capfd.readouterr())
+    told = [json.loads(line) for line in said.splitlines()]  # every line is one of ours
+    assert len(told) > 40
+    assert {line.get("event") for line in told} >= {"request", "booking changed", "mail put off", "failed"}
+    assert [line for line in said.splitlines() if SECRET in line] == []
+
+
+def test_the_search_would_find_a_secret(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
+    """As the libraries write it themselves."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(lines, "QUOTING", ())
+
+    drive(settings)
+
+    assert SECRET in "".join(capfd.readouterr())
+
+
+def test_in_development_lines_are_for_people(capfd, api):
+    api.get("/api/me/", X_Request_ID="abc")
+
+    said = capfd.readouterr().err
+    assert "request" in said
+    assert "request_id=abc" in said
+    assert "{" not in said

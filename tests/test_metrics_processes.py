@@ -1,0 +1,163 @@
+"""Metrics and log lines of a real server with two processes, and what `docs/ops` asks of them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.real_programs import environment, wait_until
+from tests.services import free_port
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+OPS = BASE_DIR / "docs" / "ops"
+PROCESSES = 2
+SERVE = f"""
+import os
+os.sched_getaffinity = lambda _: range({PROCESSES})  # whatever this machine has
+from project.management.commands import serve
+serve.Command().handle()
+"""
+
+
+class Server:
+    def __init__(self, folder: Path) -> None:
+        self.port, self.folder = free_port(), folder
+        secrets = {"SECRET_KEY": "kW3uB7xPq9ZtLr5mN1vD8sYfGhJ2cAeX", "EMAIL_URL": "smtp://127.0.0.1:9"}
+        where = {"PORT": str(self.port), "HOST": "127.0.0.1", "ALLOWED_HOSTS": "127.0.0.1"}
+        self.said = folder / "said"
+        with self.said.open("wb") as said:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", SERVE],
+                env=environment(folder, DEBUG="off", LOG_LEVEL="DEBUG", **secrets, **where),
+                cwd=BASE_DIR, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Each over a connection of its own, so that the kernel deals them out among the processes."""
+        client = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            client.request("GET", path)
+            response = client.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            client.close()
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/livez")[0] == 200
+        except OSError:
+            return False
+
+    def samples(self) -> dict[tuple[str, ...], float]:
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+
+    def pids(self) -> set[int]:
+        """The processes that have counted a request."""
+        files = (self.folder / "metrics" / str(self.port)).glob("counter_*.db")
+        return {int(path.stem.rpartition("_")[2]) for path in files if b"livez" in path.read_bytes()}
+
+
+@pytest.fixture
+def server(transactional_db, tmp_path):
+    server = Server(tmp_path)
+    wait_until(server.answers)
+    yield server
+    os.killpg(server.popen.pid, signal.SIGKILL)
+    server.popen.wait()
+
+
+def requests(samples: dict[tuple[str, ...], float]) -> float:
+    return samples["marquee_requests_total", "GET", "livez", "200", ""]
+
+
+def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):
+    before, asked = requests(server.samples()), 0
+    deadline = time.monotonic() + 20
+    while len(server.pids()) < PROCESSES or asked < 50:
+        assert time.monotonic() < deadline, "one process answers nobody"
+        server.get("/livez")
+        asked += 1
+
+    told = server.samples()
+    assert requests(told) == before + asked
+    assert told["marquee_request_seconds_count", "livez"] == before + asked
+    assert told["marquee_request_threads",] == PROCESSES * 2
+    assert told["marquee_requests_in_progress",] == 1  # this one
+
+    os.kill(min(server.pids()), signal.SIGKILL)
+    wait_until(server.answers)
+    wait_until(lambda: server.samples()["marquee_request_threads",] == PROCESSES * 2)  # the dead one's are not told
+    assert requests(server.samples()) >= before + asked
+
+
+def test_every_line_of_a_server_is_json(server):
+    server.get("/api/movies/?search=hush7")
+    server.popen.terminate()
+    server.popen.wait(timeout=20)
+
+    said = server.said.read_text().splitlines()
+    told = [json.loads(line) for line in said]
+
+    assert "api/movies/" in {line.get("route") for line in told}
+    assert "_granian" in {line["logger"] for line in told}
+    assert [line for line in said if "hush7" in line] == []
+
+
+def asked_of_prometheus() -> list[str]:
+    rules = yaml.safe_load((OPS / "alerts.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((OPS / "grafana" / "marquee.json").read_text())["panels"]
+    shown = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    assert len(rules) > 15
+    assert len(shown) > 30
+    return [rule["expr"] for rule in rules] + shown
+
+
+def names_in(query: str) -> set[str]:
+    return set(re.findall(r"\bmarquee_\w+", query))
+
+
+def test_what_dashboard_and_alerts_ask_for_is_there(server, start):
+    start("worker")
+    start("beat", "--pidfile=")
+    wait_until(lambda: ("marquee_task_age_seconds", "sweep_mail") in server.samples())
+    server.get("/api/shows/1/book/")
+
+    there = {name for name, *_ in server.samples()}
+
+    missing = {name for query in asked_of_prometheus() for name in names_in(query)} - there
+    assert missing <= {"marquee_database_connections"}  # SQLite has none
+
+
+def test_an_unknown_name_would_be_found(server):
+    assert names_in("sum(rate(marquee_no_such_total[5m]))") - {name for name, *_ in server.samples()}
+
+
+def test_every_alert_has_its_section_in_the_operations_page():
+    rules = yaml.safe_load((OPS / "alerts.yml").read_text())["groups"][0]["rules"]
+
+    for rule in rules:
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["labels"]["severity"] in {"info", "warning", "critical"}
+    if (page := BASE_DIR / "docs" / "operations.md").exists():
+        headings = set(re.findall(r"^#+ (\w+)$", page.read_text(), re.MULTILINE))
+        assert {rule["alert"] for rule in rules} <= headings
+
+
+def test_prometheus_takes_the_rules_and_the_configuration():
+    if not (promtool := shutil.which("promtool")):
+        assert not os.environ.get("CI"), "promtool is missing: apt-get install prometheus"
+        pytest.skip("promtool is not installed: Debian's package prometheus has it")
+    for kind, file in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
+        ran = subprocess.run([promtool, "check", kind, str(OPS / file)], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
