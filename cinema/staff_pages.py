@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
+from django.core.paginator import Paginator
 from django.db import IntegrityError, OperationalError, connection
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.timezone import localtime, make_aware
+from unfold import admin as unfold
+from unfold.views import ChangeList as UnfoldChangeList
 
 from cinema.database_errors import is_deadlock, is_lock_timeout
 from cinema.models import Booking
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
+    ChangeList, Pages = DjangoChangeList, Paginator[Any]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin = unfold.ModelAdmin
+    ChangeList, Pages = UnfoldChangeList, Paginator
+
+MOST_COUNTED = 10_000
 
 
 def local(moment: datetime) -> str:
@@ -30,10 +39,42 @@ def midnight(days_ahead: int) -> datetime:
     return make_aware(datetime.combine(localtime().date() + timedelta(days=days_ahead), time.min))
 
 
-class Shared(ModelAdmin):
-    """A page that two people may save at once."""
+class AtLeast(int):
+    """As a page says it where counting on would take too long."""
+
+    def __str__(self) -> str:
+        return f"{int(self):d}+"
+
+
+class CountedSoFar(Pages):
+    """Counts no more than MOST_COUNTED rows, so that a list of millions is there at once."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        found = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+        return found if found <= MOST_COUNTED else AtLeast(MOST_COUNTED)
+
+
+class List(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count  # nobody counts the rows that are filtered out
+
+
+class Listed(ModelAdmin):
+    """A list that does not wait for the number of its rows."""
 
     show_full_result_count = False
+    paginator = CountedSoFar
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[DjangoChangeList]:  # noqa: ARG002
+        return List
+
+
+class Shared(Listed):
+    """A page that two people may save at once."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """A save reads the row under its lock, so that it does not write over what another clerk wrote meanwhile."""
@@ -68,10 +109,8 @@ class Shared(ModelAdmin):
             return HttpResponseRedirect(request.get_full_path())
 
 
-class ReadOnly(ModelAdmin):
+class ReadOnly(Listed):
     """Looked at, and changed by its actions alone: they need the change permission, and the page has no form."""
-
-    show_full_result_count = False
 
     def has_add_permission(self, *_: Any) -> bool:
         return False

@@ -9,6 +9,7 @@ from redis.retry import Retry
 
 from project import environment as env
 from project import lines
+from project.look import UNFOLD  # noqa: F401 - of the staff's pages
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
@@ -45,6 +46,7 @@ FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
 INSTALLED_APPS = [
     "project",
     "cinema",
+    "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
     "project.apps.Admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

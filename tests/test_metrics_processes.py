@@ -78,7 +78,7 @@ def server(transactional_db, tmp_path):
 
 
 def requests(samples: dict[tuple[str, ...], float]) -> float:
-    return samples["marquee_requests_total", "GET", "livez", "200", ""]
+    return samples["marquee_requests_total", "", "GET", "livez", "200"]
 
 
 def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from cinema import bookings, idempotency, mail, one_statement
+from cinema import bookings, health, idempotency, mail, one_statement
 from cinema.idempotency import Key
 from cinema.models import Booking, Show, User
+from project import metrics as project_metrics
 from tests.conftest import Api
 from tests.factories import a_caller
 
@@ -51,7 +52,7 @@ ANALYZE
 """
 EVERYTHING = "TRUNCATE cinema_user, cinema_movie, cinema_screen CASCADE"
 BIG = {f"cinema_{name}" for name in ("booking", "bookingseat", "bookingevent", "idempotencykey", "authsession")}
-OF_WORK = {"booking_stale", "bookingevent_owed"}  # hold nothing but what is to be done
+OF_WORK = {"booking_stale", "bookingevent_owed", "bookingevent_failed"}  # hold nothing but what is to be done
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,6 +149,15 @@ def test_the_claim_of_a_mail(mailoutbox):
     assert all_read_whole(told) == {}
 
 
+def test_health_and_metrics():
+    with statements() as told:
+        health.parts()
+        project_metrics._of_database()
+
+    assert len(told) > 8
+    assert all_read_whole(told) == {}
+
+
 @pytest.mark.parametrize("path", ["/api/shows/{show}/seats/", "/api/shows/{show}/", "/api/movies/{movie}/shows/"])
 def test_what_is_on(show, path):
     with statements() as told:
@@ -186,6 +196,7 @@ def sale(caller, show) -> dict:
         "kind": "held",
         "hold": 600,
         "reference": "0",
+        "request": "",
     }
 
 

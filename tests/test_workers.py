@@ -184,6 +184,7 @@ def test_beat_sweeps_every_3_s_expires_every_15_s_and_purges_daily():
     assert schedule == {
         "workers.tasks.sweep_mail": 3,
         "workers.tasks.expire_holds": 15,
+        "workers.tasks.cancel_bookings_of_cancelled_shows": 5,
         "workers.tasks.purge_logins_and_keys": crontab(hour=4, minute=30),
     }
     assert set(schedule) <= set(app.tasks)

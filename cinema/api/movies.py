@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from ninja import Query, Router
 
-from cinema import answers
+from cinema import answers, seat_picture
 from cinema.api.answering import json_response
 from cinema.api.errors import refuses
 from cinema.api.fields import Day, Flag, Id, Search
@@ -18,6 +18,7 @@ from cinema.api.schemas import MovieOut, MoviePage, Page, SeatMapOut, ShowOut, S
 from cinema.compiled import Compiled
 from cinema.errors import Invalid, NotFound
 from cinema.models import Movie, Show, ShowQuerySet, seats_free
+from cinema.seat_picture import Seat
 
 router = Router(tags=["What is on"])
 
@@ -27,6 +28,9 @@ IF_NONE_MATCH = {
     "schema": {"type": "string"},
     "description": "The ETag of the map you have: 304 if nothing changed since.",
 }
+SVG = "image/svg+xml"
+DRAWN = refuses(NotFound, parameters=[IF_NONE_MATCH])
+DRAWN["responses"][200] = {"description": "The picture", "content": {SVG: {"schema": {"type": "string"}}}}
 
 
 @router.get("/movies/", response=MoviePage, summary="Films", openapi_extra=refuses(Invalid))
@@ -91,6 +95,34 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     response = json_response(
         {"show_id": show_id, "total_seats": total, "available_seats": total - len(taken), "taken": taken}
     )
+    return _if_changed(request, response)
+
+
+@router.get(
+    "/shows/{int:show_id}/seats.svg",
+    response={200: None, 304: None},
+    summary="The seats of a show as a picture",
+    openapi_extra=DRAWN,
+)
+def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
+    """The hall as SVG, to be embedded by `<img>`: which seats are free and which are taken, in light and in dark."""
+    rows = SEATS.rows(show_id)
+    if not rows:
+        raise NotFound
+    taken = {seat for _, seat in rows if seat}
+
+    def seat(number: int) -> Seat:
+        kind = "taken" if number in taken else "free"
+        return Seat(kind, f"Seat {number}: {kind}")
+
+    picture = seat_picture.draw(rows[0][0], seat, ["free", "taken"], alone=True)
+    response = HttpResponse(picture, content_type=SVG)
+    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return _if_changed(request, response)
+
+
+def _if_changed(request: HttpRequest, response: HttpResponse) -> HttpResponseBase | None:
     # A hash of the body, not of a version: a hold that runs out changes the map without a write.
     response["ETag"] = etag = f'"{hashlib.blake2b(response.content, digest_size=12).hexdigest()}"'
     response["Cache-Control"] = "no-cache"

@@ -1,0 +1,128 @@
+"""The front page of the staff: tonight, how it sells, the mails, and what the house runs on.
+
+Each part is for who may see its rows by Django's permissions. Each costs a few queries that read tonight, the last two
+weeks or what is owed, and never the whole table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, QuerySet, Value, When
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.timezone import localtime, make_aware
+
+from cinema import health
+from cinema.models import Booking, BookingEvent, BookingSeat, PasswordReset, Show
+from cinema.show_counts import with_seats
+from cinema.staff_pages import midnight
+
+DAYS = 14
+NIGHT_ENDS = time(4)
+JUST_STARTED = timedelta(minutes=30)
+MOST_SHOWS, NEXT_SHOWS, MOST_FILMS, MOST_CANCELLED = 40, 10, 10, 5
+MOST_COUNTED = 1000
+Context = dict[str, Any]
+
+
+def told(request: HttpRequest, context: Context) -> Context:
+    """For unfold, which calls it to fill `admin/index.html`."""
+    may = request.user.has_perm
+    parts = {
+        "cinema.view_show": lambda: {"tonight": tonight(), "cancelling": cancelling()},
+        "cinema.view_booking": lambda: {"sales": sales(), "health": health.parts()},
+        "cinema.view_bookingevent": lambda: {"mails": mails()},
+    }
+    for permission, part in parts.items():
+        if may(permission):
+            context |= part()
+    return context | {"title": "Tonight"}
+
+
+def tonight() -> Context:
+    """What starts until the night ends, or what comes next if that is nothing."""
+    night = make_aware(
+        datetime.combine(localtime().date() + timedelta(days=localtime().time() >= NIGHT_ENDS), NIGHT_ENDS)
+    )
+    rows = with_seats(Show.objects.filter(cancelled_at=None, date_time__gt=Now() - JUST_STARTED))
+    rows = rows.select_related("movie", "screen").annotate(now=Now()).order_by("date_time", "pk")
+    shows = list(rows.filter(date_time__lt=night)[:MOST_SHOWS])
+    title = "Tonight" if shows else "Next shows"
+    return {"title": title, "shows": [_seen(show) for show in shows or rows[:NEXT_SHOWS]]}
+
+
+def _seen(show: Any) -> Context:
+    free = show.total_seats - show.sold - show.held
+    percent = {
+        name: round(100 * seats / show.total_seats, 1) for name, seats in (("sold", show.sold), ("held", show.held))
+    }
+    return {"show": show, "in": until(show.date_time - show.now), "free": free, "percent": percent}
+
+
+def until(left: timedelta) -> str:
+    """How long it is to the start, as one says it."""
+    minutes = round(left.total_seconds() / 60)
+    if minutes <= 0:
+        return f"started {-minutes} min ago"
+    if minutes < 60:
+        return f"in {minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"in {hours} h {minutes:02} min" if hours < 24 else f"in {hours // 24} d {hours % 24} h"
+
+
+def cancelling() -> list[Context]:
+    """Cancelled shows some of whose bookings still stand."""
+    left = BookingSeat.objects.live().filter(show=OuterRef("pk"))
+    rows = Show.objects.filter(Exists(left), cancelled_at__isnull=False).select_related("movie", "screen")
+    return [{"show": show, "progress": show.progress} for show in rows.order_by("cancelled_at")[:MOST_CANCELLED]]
+
+
+def sales() -> Context:
+    """Bookings of the last days that stand, by the day on which they were made and by their film."""
+    days = [midnight(ahead) for ahead in range(1 - DAYS, 2)]
+    by_day: Counter[int] = Counter()
+    by_film: Counter[str] = Counter()
+    for day, film, count in sold(days):
+        by_day[day] += count
+        by_film[film] += count
+    labels = [f"{localtime(day):%a %d %b}" for day in days[:-1]]
+    per_day = [by_day[day] for day in range(DAYS)]
+    films = by_film.most_common(MOST_FILMS)
+    if rest := by_film.total() - sum(count for _, count in films):
+        films.append(("others", rest))
+    return {
+        "total": by_film.total(),
+        "days": list(zip(labels, per_day, strict=True)),
+        "films": films,
+        "day_chart": _chart(labels, per_day),
+        "film_chart": _chart([film for film, _ in films], [count for _, count in films]),
+    }
+
+
+def sold(days: list[datetime]) -> QuerySet[Any, Any]:
+    """Rows of day, film and number of bookings. The last of `days` ends the one before it.
+
+    The days are compared and not cut out of the time: that would need time zone tables, which a MariaDB may not have.
+    """
+    starts = [When(created_at__gte=start, then=Value(day)) for day, start in reversed(list(enumerate(days[:-1])))]
+    rows = Booking.objects.filter(status=Booking.Status.BOOKED, created_at__gte=days[0], created_at__lt=days[-1])
+    day = Case(*starts, output_field=IntegerField())
+    counted = rows.order_by().values(day=day, film=F("show__movie__title")).annotate(n=Count("pk"))
+    return counted.values_list("day", "film", "n")
+
+
+def _chart(labels: list[str], values: list[int]) -> str:
+    bars = {"label": "Bookings", "data": values, "backgroundColor": "var(--color-primary-600)", "maxBarThickness": 28}
+    return json.dumps({"labels": labels, "datasets": [bars | {"displayYAxis": True, "borderRadius": 3}]})
+
+
+def mails() -> Context:
+    """Owed and failed, counted up to MOST_COUNTED of each."""
+    kinds = (BookingEvent.objects, PasswordReset.objects)
+    owed = sum(rows.owed()[:MOST_COUNTED].count() for rows in kinds)
+    failed = sum(rows.failed()[:MOST_COUNTED].count() for rows in kinds)
+    return {"owed": owed, "failed": failed, "most": MOST_COUNTED}

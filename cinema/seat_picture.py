@@ -1,0 +1,107 @@
+"""A hall as a picture (SVG): the screen in front, the seats in rows behind it. For the staff's page and for everybody.
+
+What a seat is differs in its shape as well as in its colour, so that nobody needs the colours to tell.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from html import escape
+from math import ceil, sqrt
+from typing import NamedTuple
+
+PITCH, LEFT, TOP, LEGEND = 24, 44, 56, 34  # of the seats' grid; the room for row numbers, screen and legend
+NARROWEST, WIDEST = 8, 60  # seats in a row
+NUMBERED = 30  # seats in a row up to which a seat's number is readable in it
+SQUARE = "m3 0h14q3 0 3 3v14q0 3-3 3h-14q-3 0-3-3v-14q0-3 3-3z"
+CROSSED = f"{SQUARE}m2 5l10 10m0-10l-10 10"
+SHAPES = {
+    "free": SQUARE,
+    "chosen": "m10 0a10 10 0 1 0 .1 0zm-5 10l4 4 7-8",
+    "held": "m10-1l11 11-11 11-11-11z",
+    "booked": CROSSED,
+    "taken": CROSSED,
+}
+# Colours that people with any kind of colour blindness keep apart; each drawing names its own by these letters.
+STYLE = """.hall{--line:#5b6472;--free:#fff;--text:#374151;--held:#e69f00;--sold:#4b5563;--mine:#0072b2;--cross:#fff;
+font:9px Inter,system-ui,sans-serif}
+.hall text{fill:var(--text);text-anchor:middle;pointer-events:none}
+.hall .row{fill:var(--line);text-anchor:end}.hall .told{font-size:12px;text-anchor:start}
+.hall .screen{fill:none;stroke:var(--line);stroke-width:3;stroke-linecap:round}
+.hall .free{fill:var(--free);stroke:var(--line)}.hall .held{fill:var(--held);stroke:var(--text)}
+.hall .booked,.hall .taken{fill:var(--sold);stroke:var(--cross);stroke-width:1.5}
+.hall .chosen{fill:var(--mine);stroke:var(--cross);stroke-width:2}
+.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}.hall a:focus{outline:none}"""
+DARK = "--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9ca3af;--mine:#56b4e9;--cross:#111827"
+
+
+class Seat(NamedTuple):
+    """How a seat is drawn: its kind is one of SHAPES, `told` is read out, and a link makes it one to press."""
+
+    kind: str
+    told: str
+    link: str = ""
+
+
+def row_width(total_seats: int) -> int:
+    """Seats in a row: a hall somewhat wider than deep. Rows of its own a hall does not have yet."""
+    return min(WIDEST, max(NARROWEST, ceil(sqrt(total_seats * 1.6))), total_seats)
+
+
+def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *, alone: bool = False) -> str:
+    """The picture as text. `kinds` are told in the legend; `alone` it goes by the reader's own light or dark."""
+    width = row_width(total_seats)
+    rows = ceil(total_seats / width)
+    seats = [(number, seat(number)) for number in range(1, total_seats + 1)]
+    counts = Counter(drawn.kind for _, drawn in seats)
+    right, bottom = max(LEFT + width * PITCH + 20, 340), TOP + rows * PITCH + LEGEND
+    dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}" if alone else f".dark .hall{{{DARK}}}"
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+    return "".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="hall" viewBox="0 0 {right} {bottom}" width="{right}"',
+            f' height="{bottom}" role="group" aria-label="Seats: {told}" data-width="{width}">',
+            f"<style>{STYLE}{dark}</style>",
+            _screen(width),
+            *(_seat(number, drawn, width) for number, drawn in seats),
+            *(_row(first, width) for first in range(1, total_seats + 1, width)),
+            *_legend(kinds, counts, bottom - 24),
+            "</svg>",
+        ]
+    )
+
+
+def _screen(width: int) -> str:
+    left, right = LEFT, LEFT + width * PITCH - 4
+    middle = (left + right) // 2
+    curve = f'<path class="screen" d="M{left} 26Q{middle} 8 {right} 26"/>'
+    return f'{curve}<text class="name" x="{middle}" y="36">SCREEN</text>'
+
+
+def _place(number: int, width: int) -> tuple[int, int]:
+    row, column = divmod(number - 1, width)
+    return LEFT + column * PITCH, TOP + row * PITCH
+
+
+def _seat(number: int, seat: Seat, width: int) -> str:
+    x, y = _place(number, width)
+    title = f"<title>{escape(seat.told)}</title>"
+    path = f'<path class="{seat.kind}" d="M{x} {y}{SHAPES[seat.kind]}">'
+    name = f'<text x="{x + 10}" y="{y + 13}">{number}</text>' if seat.kind == "free" and width <= NUMBERED else ""
+    if not seat.link:
+        return f"{path}{title}</path>{name}"
+    return f'<a href="{escape(seat.link)}" data-seat="{number}">{title}{path}</path>{name}</a>'
+
+
+def _row(first: int, width: int) -> str:
+    _, y = _place(first, width)
+    return f'<text class="row" x="{LEFT - 8}" y="{y + 13}">{first}</text>'
+
+
+def _legend(kinds: Sequence[str], counts: Counter[str], y: int) -> list[str]:
+    drawn, x = [], 12
+    for kind in kinds:
+        told = f"{counts[kind]} {kind}"
+        drawn.append(f'<path class="{kind}" d="M{x} {y}{SHAPES[kind]}"/>')
+        drawn.append(f'<text class="told" x="{x + 26}" y="{y + 14}">{told}</text>')
+        x += 38 + 7 * len(told)
+    return drawn

@@ -1,0 +1,48 @@
+"""What stands beside every page of the staff, in the order in which a clerk needs it, and for each what he may see."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+Item = dict[str, Any]
+MENU: list[tuple[str, list[tuple[str, str, str, str]]]] = [
+    ("", [("Tonight", "dashboard", "admin:index", "")]),
+    (
+        "Box office",
+        [
+            ("Shows", "theaters", "admin:cinema_show_changelist", "cinema.view_show"),
+            ("Bookings", "confirmation_number", "admin:cinema_booking_changelist", "cinema.view_booking"),
+            ("Mails and history", "mail", "admin:cinema_bookingevent_changelist", "cinema.view_bookingevent"),
+            ("Customers", "group", "admin:cinema_user_changelist", "cinema.view_user"),
+        ],
+    ),
+    (
+        "Programme",
+        [
+            ("Films", "movie", "admin:cinema_movie_changelist", "cinema.view_movie"),
+            ("Screens", "tv", "admin:cinema_screen_changelist", "cinema.view_screen"),
+        ],
+    ),
+    (
+        "Administration",
+        [
+            ("Groups", "groups", "admin:auth_group_changelist", "auth.view_group"),
+            ("Logins", "login", "admin:cinema_authsession_changelist", "cinema.view_authsession"),
+            ("Lock-outs", "lock", "admin:axes_accessattempt_changelist", "axes.view_accessattempt"),
+        ],
+    ),
+]
+
+
+def navigation(request: HttpRequest) -> list[Item]:
+    """For unfold's sidebar."""
+    groups = []
+    for title, entries in MENU:
+        items = [
+            {"title": name, "icon": icon, "link": reverse(page)}
+            for name, icon, page, permission in entries
+            if not permission or request.user.has_perm(permission)
+        ]
+        groups.append({"title": title, "separator": bool(title), "items": items})
+    return [group for group in groups if group["items"]]

@@ -1,0 +1,221 @@
+"""The front page of the staff: every figure is what SQL says, for who may see it, in few queries."""
+
+import json
+import re
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.timezone import localtime, make_aware
+
+from cinema import bookings, dashboard
+from cinema.models import Booking, BookingEvent, PasswordReset, Show
+from tests.factories import a_booking, a_caller, a_customer, a_hold, a_movie, a_show, make_stale, move_start
+from tests.staff import BOX_OFFICE, PROGRAMME, queries, staff, superuser
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOME = "/admin/"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def sql(statement: str, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.fetchall()
+
+
+def made(booking: Booking, at: datetime) -> Booking:
+    Booking.objects.filter(pk=booking.pk).update(created_at=at)
+    return booking
+
+
+def something_of_everything() -> list[Show]:
+    film = a_movie()
+    shows = [a_show(HOUR, total_seats=20), a_show(2 * HOUR, movie=film, total_seats=30), a_show(3 * DAY, movie=film)]
+    caller = a_caller()
+    for number, show in enumerate(shows, 1):
+        a_booking(show=show, seats=tuple(range(1, 2 + number)))
+        a_hold(show=show, seats=(15, 16))
+        make_stale(a_hold(show=show, seats=(18,)))
+        bookings.cancel(caller, a_booking(caller, show, (19,)).pk)
+    return shows
+
+
+SEATS = """
+    SELECT (SELECT count(*) FROM cinema_booking b JOIN cinema_bookingseat s ON s.booking_id = b.id
+              WHERE b.show_id = %s AND b.status = 'booked'),
+           (SELECT count(*) FROM cinema_booking b JOIN cinema_bookingseat s ON s.booking_id = b.id
+              WHERE b.show_id = %s AND b.status = 'pending' AND b.expires_at > {now})"""
+NOW = {"sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')", "mysql": "utc_timestamp(6)"}.get(
+    connection.vendor, "now()"
+)
+
+
+def test_each_show_tells_the_seats_that_sql_counts():
+    shows = something_of_everything()
+
+    told = superuser().get(HOME).context["tonight"]["shows"]
+
+    seen = {row["show"].pk: (row["show"].sold, row["show"].held, row["free"]) for row in told}
+    assert {shows[0].pk, shows[1].pk} <= set(seen) | ({shows[1].pk} if len(seen) == 1 else set())
+    for row in told:
+        ((booked, held),) = sql(SEATS.format(now=NOW), row["show"].pk, row["show"].pk)
+        assert seen[row["show"].pk] == (booked, held, row["show"].total_seats - booked - held)
+        assert row["percent"]["sold"] == round(100 * booked / row["show"].total_seats, 1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "clock"), [("Europe/Berlin", "20:00"), ("America/New_York", "01:30"), ("UTC", "04:00")]
+)
+def test_tonight_ends_at_four_in_the_morning(settings, monkeypatch, zone, clock):
+    settings.TIME_ZONE = zone
+    moment = datetime.combine(localtime().date() + DAY, time.fromisoformat(clock), ZoneInfo(zone))
+    monkeypatch.setattr(dashboard, "localtime", lambda at=None: (at or moment).astimezone(ZoneInfo(zone)))
+    ends = datetime.combine(moment.date() + (DAY if clock >= "04:00" else 0 * DAY), time(4), ZoneInfo(zone))
+    last, next_day = a_show(date_time=ends - timedelta(minutes=1)), a_show(date_time=ends)
+
+    told = dashboard.tonight()
+
+    assert [row["show"] for row in told["shows"]] == [last]
+    assert told["title"] == "Tonight"
+    last.delete()
+    told = dashboard.tonight()
+    assert ([row["show"] for row in told["shows"]], told["title"]) == ([next_day], "Next shows")
+
+
+def test_what_is_over_or_cancelled_is_not_tonight():
+    over, cancelled, running = a_show(), a_show(HOUR, cancelled_at=timezone.now()), a_show()
+    move_start(over, -HOUR)
+    move_start(running, timedelta(minutes=-10))
+
+    assert [row["show"] for row in dashboard.tonight()["shows"]] == [running]
+    assert cancelled
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (timedelta(minutes=-12), "started 12 min ago"),
+        (timedelta(minutes=45), "in 45 min"),
+        (timedelta(minutes=65), "in 1 h 05 min"),
+        (timedelta(days=2, hours=3), "in 2 d 3 h"),
+    ],
+)
+def test_the_time_to_the_start_is_told_as_one_says_it(left, told):
+    assert dashboard.until(left) == told
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+def test_the_sales_of_each_day_and_film_are_what_sql_counts(settings, zone):
+    settings.TIME_ZONE = zone
+    show, other, caller = a_show(), a_show(), a_caller()
+    for back in (0, 1, 5, 13, 14, 20):
+        midnight = make_aware(datetime.combine(localtime().date() - back * DAY, time.min))
+        made(
+            a_booking(show=show, seats=(back + 1, 80)) if back == 5 else a_booking(show=show, seats=(back + 1,)),
+            midnight,
+        )
+        made(a_booking(show=other, seats=(back + 1,)), midnight - timedelta(seconds=1))
+    bookings.cancel(caller, a_booking(caller, show, (90,)).pk)
+    a_hold(show=other, seats=(91,))
+
+    told = superuser().get(HOME).context["sales"]
+
+    utc = {"Pacific/Auckland": ZoneInfo(zone), "America/Los_Angeles": ZoneInfo(zone)}.get(zone, ZoneInfo("UTC"))
+    stood = sql("""SELECT b.created_at, m.title FROM cinema_booking b JOIN cinema_show s ON s.id = b.show_id
+                   JOIN cinema_movie m ON m.id = s.movie_id WHERE b.status = 'booked'""")
+    days: dict[date, int] = {}
+    films: dict[str, int] = {}
+    today = timezone.now().astimezone(utc).date()
+    for at, title in stood:
+        moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+        day = moment.replace(tzinfo=moment.tzinfo or ZoneInfo("UTC")).astimezone(utc).date()
+        if today - 13 * DAY <= day <= today:
+            days[day] = days.get(day, 0) + 1
+            films[title] = films.get(title, 0) + 1
+    expected = [days.get(today - back * DAY, 0) for back in range(13, -1, -1)]
+    assert [count for _, count in told["days"]] == expected
+    assert sum(expected) == told["total"] == 8
+    assert dict(told["films"]) == films == {show.movie.title: 4, other.movie.title: 4}
+    assert json.loads(told["day_chart"])["datasets"][0]["data"] == expected
+
+
+def test_owed_and_failed_mails_are_counted_and_lead_to_their_list():
+    a_booking(), a_booking()
+    failed = a_booking().events.get()
+    BookingEvent.objects.filter(pk=failed.pk).update(mail_due_at=None, mail_failed_at=timezone.now())
+    PasswordReset.objects.create(user=a_customer(), mail_due_at=timezone.now())
+    client = superuser()
+
+    response = client.get(HOME)
+
+    owed = sum(sql(f"SELECT count(*) FROM cinema_{table} WHERE mail_due_at IS NOT NULL")[0][0] for table in
+               ("bookingevent", "passwordreset"))  # fmt: skip
+    assert (response.context["mails"]["owed"], response.context["mails"]["failed"]) == (owed, 1) == (3, 1)
+    (link,) = set(re.findall(r'href="([^"]*\?mail=failed)"', response.content.decode()))
+    assert list(client.get(link).context["cl"].result_list) == [failed]
+
+
+def test_the_parts_of_the_house_are_told(settings):
+    settings.REDIS_URL = ""
+
+    html = superuser().get(HOME).content.decode()
+
+    assert "REDIS_URL is not set" in html
+
+
+def test_a_show_that_is_being_cancelled_tells_how_far_it_is():
+    show, caller = a_show(), a_caller(a_customer(is_staff=True))
+    for seat in (1, 2, 3):
+        a_booking(show=show, seats=(seat,))
+    bookings.cancel_show(caller._replace(session_id=None, staff=True), show.pk)
+    bookings.cancel_bookings_of_cancelled_shows(1)
+
+    html = superuser().get(HOME).content.decode()
+    bookings.cancel_bookings_of_cancelled_shows(9)
+
+    assert "1 of 3 bookings are done" in html
+    assert 'id="cancelling"' not in superuser().get(HOME).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("permissions", "seen"),
+    [
+        ([], set()),
+        (PROGRAMME, {"tonight"}),
+        (BOX_OFFICE, {"tonight", "health", "mails", "sales", "films", "find"}),
+        (["view_booking"], {"health", "sales", "films", "find"}),
+        (["view_bookingevent"], {"mails"}),
+    ],
+)
+def test_what_a_person_may_not_see_is_not_there(permissions, seen):
+    something_of_everything()
+
+    html = staff(permissions).get(HOME).content.decode()
+
+    parts = {"tonight", "cancelling", "health", "mails", "sales", "films", "find"}
+    assert {part for part in parts if f'id="{part}"' in html} == seen
+
+
+def test_the_front_page_leads_to_a_booking_by_reference_name_and_mail():
+    booking = a_booking(a_caller(a_customer("mia.wong", first_name="Mia", last_name="Wong")))
+    a_booking()
+    client = staff(BOX_OFFICE)
+    assert f'action="{reverse("admin:cinema_booking_changelist")}"' in client.get(HOME).content.decode()
+
+    for typed in (booking.reference, booking.reference.lower(), "Mia", "wong", "mia.wong@example", "mia wong"):
+        found = client.get(reverse("admin:cinema_booking_changelist"), {"q": typed})
+        assert list(found.context["cl"].result_list) == [booking], typed
+
+
+def test_the_front_page_asks_little_however_much_there_is():
+    client = superuser()
+    something_of_everything()
+    few = queries(client, HOME)
+
+    something_of_everything()
+
+    assert queries(client, HOME) == few <= 20

@@ -1,0 +1,118 @@
+"""The hall as a picture: every seat drawn once and where the map says, for everybody to embed, and always current."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from cinema import bookings, seat_picture
+from cinema.seat_picture import Seat
+from tests.conftest import refusal
+from tests.factories import a_booking, a_caller, a_hold, a_show, make_stale
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(text: str) -> dict[str, list[int]]:
+    """Seats by their kind, as the picture tells them."""
+    told = [
+        re.fullmatch(r"Seat (\d+): (\w+)", title.text) for title in ElementTree.fromstring(text).iter(f"{SVG}title")
+    ]
+    kinds: dict[str, list[int]] = {}
+    for match in told:
+        kinds.setdefault(match[2], []).append(int(match[1]))
+    return kinds
+
+
+def picture(api, show, **headers):
+    return api.get(f"/api/shows/{show.pk}/seats.svg", **headers)
+
+
+@pytest.mark.parametrize("total", [1, 7, 8, 40, 120, 999, 10_000])
+def test_every_seat_has_a_place_of_its_own_inside_the_picture(total):
+    text = seat_picture.draw(total, lambda number: Seat("free", f"Seat {number}: free"), ["free"])
+
+    assert drawn(text) == {"free": list(range(1, total + 1))}
+    root = ElementTree.fromstring(text)
+    right, bottom = int(root.get("width")), int(root.get("height"))
+    seats = [path for path in root.iter(f"{SVG}path") if path.find(f"{SVG}title") is not None]
+    places = {tuple(map(int, re.match(r"M(\d+) (\d+)", path.get("d")).groups())) for path in seats}
+    assert len(places) == total
+    assert all(x + 20 <= right and y + 20 <= bottom - 20 for x, y in places)
+    assert seat_picture.row_width(total) <= 60
+
+
+def test_a_kind_is_told_by_its_shape_and_not_by_its_colour_alone():
+    shapes = {seat_picture.SHAPES[kind] for kind in ("free", "chosen", "held", "booked")}
+
+    assert len(shapes) == 4
+
+
+def test_what_is_told_cannot_become_markup():
+    text = seat_picture.draw(1, lambda _: Seat("free", "<script>&\"'", '?seats=1&b="><x>'), ["free"])
+
+    ElementTree.fromstring(text)
+    assert "<script>" not in text
+    assert '"><x>' not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_shows_what_the_map_says_and_nothing_of_customers(anonymous):
+    show, caller = a_show(total_seats=12), a_caller()
+    a_booking(caller, show, (3, 4))
+    a_hold(show=show, seats=(9,))
+    make_stale(a_hold(show=show, seats=(1,)))
+    bookings.cancel(caller, a_booking(caller, show, (2,)).pk)
+
+    response = picture(anonymous, show)
+
+    assert response.status_code == 200
+    text = response.content.decode()
+    assert drawn(text)["taken"] == anonymous.get(f"/api/shows/{show.pk}/seats/").json()["taken"] == [3, 4, 9]
+    assert len(drawn(text)["free"]) == 9
+    assert "held" not in drawn(text)
+    assert "9 free" in text
+    assert "3 taken" in text
+    for secret in (caller.user_id, show.bookings.first().reference):
+        assert not re.search(rf"\b{secret}\b", re.sub(r"<(path|text|svg)[^>]*>[^<]*|<title>[^<]*", "", text))
+    assert show.bookings.first().user.username not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_can_be_embedded_and_loads_and_runs_nothing(anonymous):
+    response = picture(anonymous, a_show())
+
+    headers = response.headers
+    assert headers["Content-Type"] == "image/svg+xml"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    text = response.content.decode()
+    assert "<a " not in text
+    assert "prefers-color-scheme:dark" in text
+    assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_has_it_gets_304_until_a_seat_is_sold_or_a_hold_runs_out(anonymous):
+    show = a_show()
+    empty = picture(anonymous, show)
+    etag = empty.headers["ETag"]
+
+    same = picture(anonymous, show, If_None_Match=etag)
+    hold = a_hold(show=show, seats=(5,))
+    held = picture(anonymous, show, If_None_Match=etag)
+    make_stale(hold)
+
+    assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", etag)
+    assert same.headers["Cache-Control"] == empty.headers["Cache-Control"] == "no-cache"
+    assert (held.status_code, drawn(held.content.decode())["taken"]) == (200, [5])
+    assert picture(anonymous, show, If_None_Match=held.headers["ETag"]).headers["ETag"] == etag
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_show_that_is_not_there_nothing_is_drawn(anonymous):
+    for show_id in (10**9, 2**63 - 1, 2**70):
+        assert refusal(anonymous.get(f"/api/shows/{show_id}/seats.svg")) == (404, "not_found"), show_id
+    head = anonymous("HEAD", f"/api/shows/{a_show().pk}/seats.svg")
+    assert head.status_code in {200, 405}
