@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 def tonight(page: Page, product: Product, crowd: None) -> Locator:
     """The first show of tonight, on the front page of a clerk who has just logged in."""
     log_in(page, product, "boxoffice")
-    page.get_by_role("heading", name="Tonight", exact=True).wait_for()
+    page.get_by_role("heading", name="Tonight", level=2).wait_for()
     return page.locator("#tonight a[data-show]").first
 
 
@@ -66,7 +66,7 @@ def test_a_clerk_frees_a_hold_at_its_seat(page: Page, product: Product, tonight:
 
     tonight.click()
     seat(page, number, "held").click()
-    page.get_by_role("link", name=hold["reference"]).wait_for()
+    page.get_by_role("link", name=hold["reference"], exact=True).wait_for()
     page.get_by_role("button", name="Free the hold…").click()
     page.get_by_role("button", name="Yes").click()
 

@@ -31,14 +31,6 @@ def test_book_by_try_it_out(page: Page, product: Product, picture: Callable[...,
     picture(page, "swagger")
 
 
-def test_swagger_without_a_token_is_told_so(page: Page, product: Product) -> None:
-    page.goto(f"{product.url}/swagger/")
-
-    with page.expect_response("**/book/") as answer:
-        pass
-    assert answer.value.status == 401
-
-
 def test_redoc_names_every_call(page: Page, product: Product, picture: Callable[..., None]) -> None:
     paths = product.ask("/api/openapi.json")["paths"]
     summaries = [call["summary"] for calls in paths.values() for call in calls.values()]
@@ -46,16 +38,16 @@ def test_redoc_names_every_call(page: Page, product: Product, picture: Callable[
 
     page.goto(f"{product.url}/redoc/")
 
-    page.get_by_role("heading", name=summaries[0], exact=True).wait_for()
-    shown = page.get_by_role("heading", level=2).all_inner_texts()
-    assert sorted(set(summaries) - {text.strip() for text in shown}) == []
+    page.locator("h2", has_text="Book seats").wait_for()
+    shown = {text.strip() for text in page.locator("h2").all_inner_texts()}
+    assert sorted(set(summaries) - shown) == []
     picture(page, "redoc")
 
 
 def authorize(page: Page, token: str) -> None:
     page.get_by_role("button", name="Authorize").click()
-    page.get_by_label("Value:").fill(token)
-    page.get_by_role("dialog").get_by_role("button", name="Apply credentials").click()
+    page.get_by_label("auth-bearer-value").fill(token)
+    page.get_by_role("button", name="Apply credentials").click()
     page.get_by_role("button", name="Close", exact=True).click()
 
 
