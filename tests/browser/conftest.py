@@ -1,0 +1,131 @@
+"""A real Chromium in front of the real product: `manage.py up` with its demo data, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from cinema.management.commands.seed_demo import PASSWORD
+from tests.browser import chromium
+from tests.browser.witness import Witness
+from tests.up import BASE_DIR, READY, UP, Up
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+FLOWER_LOGIN = {"username": "operator", "password": "night-shift"}
+PICTURES = BASE_DIR / "docs" / "pictures"
+
+
+class Product(Up):
+    """The running product, and its API as a customer's program calls it."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def flower_url(self) -> str:
+        return f"http://127.0.0.1:{self.flower_port}"
+
+    def ask(self, path: str, body: object = None, token: str = "") -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        with urlopen(Request(self.url + path, data, headers), timeout=10) as answer:
+            return json.load(answer)
+
+    def token_of(self, username: str) -> str:
+        return str(self.ask("/api/login/", {"username": username, "password": PASSWORD})["access"])
+
+
+# Scoped to the package: while Playwright runs, Django takes this thread for one that must not ask a database.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    try:
+        chromium.require_playwright()
+        path = chromium.path()
+    except chromium.CannotBeHad as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may have come in this second
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=chromium.flags())
+
+
+@pytest.fixture(scope="package")
+def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    login = f"{FLOWER_LOGIN['username']}:{FLOWER_LOGIN['password']}"
+    no_throttles = {"THROTTLE_BOOKING": "", "THROTTLE_LOGIN": ""}
+    product = Product(
+        tmp_path_factory.mktemp("browser"), TIME_ZONE=where_it_is_noon(), FLOWER_BASIC_AUTH=login, **no_throttles
+    )
+    try:
+        product.wait_for(UP)
+        product.wait_for(READY)
+        yield product
+        assert product.end() == 0
+    finally:
+        product.popen.kill()  # its guardian sees to the rest
+
+
+@pytest.fixture(scope="package")
+def crowd(product: Product) -> None:
+    """Halls that look like those of a good evening: some seats of the next shows booked, and some held."""
+    token, chance = product.token_of("customer"), Random(7)
+    films = product.ask("/api/movies/")["items"]
+    shows = [show for film in films for show in product.ask(f"/api/movies/{film['id']}/shows/")["items"]]
+    for show in sorted(shows, key=lambda show: str(show["date_time"]))[:12]:
+        taken = set(product.ask(f"/api/shows/{show['id']}/seats/")["taken"])
+        for deed in ["book"] * chance.randint(1, show["total_seats"] // 10) + ["hold"]:
+            first, many = chance.randint(1, show["total_seats"] - 4), chance.randint(2, 5)
+            if seats := sorted(set(range(first, first + many)) - taken):
+                taken |= set(seats)
+                product.ask(f"/api/shows/{show['id']}/{deed}/", {"seat_numbers": seats}, token)
+
+
+def where_it_is_noon() -> str:
+    """The cinema's zone, in which the demo programme has shows for tonight, whatever the hour of this run."""
+    hours = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"  # east of Greenwich is minus there
+
+
+@pytest.fixture
+def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
+    """A fresh profile. Whatever a test does in it: nothing is asked of another machine, and no page complains."""
+    login = FLOWER_LOGIN | {"origin": product.flower_url}
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, http_credentials=login, color_scheme="light", reduced_motion="reduce"
+    )
+    context.set_default_timeout(10_000)
+    witness = Witness(context, product.url, product.flower_url)
+    yield context
+    context.close()
+    assert witness.requests
+    assert witness.elsewhere() == []
+    assert witness.complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def picture() -> Callable[..., None]:
+    """Keeps what a page shows for the README, if PICTURES is set: an ordinary run leaves the folder as it is."""
+
+    def keep(page: Page, name: str) -> None:
+        if os.environ.get("PICTURES"):
+            PICTURES.mkdir(exist_ok=True)
+            page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+
+    return keep
