@@ -1,4 +1,6 @@
-"""What is told of every change of a booking: one count of how the call ended, and one line for each change; the sweep writes one for all that it expired.
+"""What is told of every change of a booking: one count of how the call ended, and one line for each change.
+
+The sweep writes one line for all that it expired.
 
 The functions of `bookings` are decorated with it, so that API, admin and workers are told of alike.
 """
@@ -62,7 +64,7 @@ def cancelled(show_id: int, actor_id: int | None, bookings: dict[int, int]) -> N
 
 
 def expired(booking_ids: Iterable[int]) -> None:
-    """Behind the commit: holds that ran out. Nobody did it, the clock did; a line each would take longer than the rest."""
+    """Behind the commit: holds that ran out. Nobody did it, the clock did. A line each would take longer than all else."""
     if ids := list(booking_ids):
         metrics.booking("expire", "done", len(ids))
         log.info("bookings changed", action="expire", outcome="done", booking_ids=ids, actor_id=None)
