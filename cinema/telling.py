@@ -1,8 +1,7 @@
 """What is told of every change of a booking: one count of how the call ended, and one line for each change.
 
-The sweep writes one line for all that it expired.
-
-The functions of `bookings` are decorated with it, so that API, admin and workers are told of alike.
+The sweep alone writes one line for all that it expired. The functions of `bookings` are decorated with it, so that
+API, admin and workers are told of alike.
 """
 
 from collections.abc import Callable, Iterable
@@ -64,7 +63,7 @@ def cancelled(show_id: int, actor_id: int | None, bookings: dict[int, int]) -> N
 
 
 def expired(booking_ids: Iterable[int]) -> None:
-    """Behind the commit: holds that ran out. Nobody did it, the clock did. A line each would take longer than all else."""
+    """Behind the commit: holds that ran out. Nobody did it. A line each would take longer than all the rest."""
     if ids := list(booking_ids):
         metrics.booking("expire", "done", len(ids))
         log.info("bookings changed", action="expire", outcome="done", booking_ids=ids, actor_id=None)
