@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from cinema import bookings, lockouts, mail
+from cinema.accounts import WALK_IN
 from cinema.errors import Refusal
 from cinema.logins import Caller
 from cinema.models import AuthSession, Booking, BookingEvent, BookingSeat, Movie, Screen, Show, User
@@ -62,6 +63,17 @@ class UserAdmin(Shared, UserAdminBase):
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
     list_display = ("username", "email", "first_name", "last_name", "is_active", "is_staff")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The walk-in account is nobody's: with a password or another name its bookings would be somebody's."""
+        return not is_walk_in(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not is_walk_in(obj) and super().has_delete_permission(request, obj)
+
+
+def is_walk_in(user: User | None) -> bool:
+    return user is not None and user.username == WALK_IN
 
 
 @admin.register(AuthSession)

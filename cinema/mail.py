@@ -22,7 +22,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.template.loader import render_to_string
 from django.utils.crypto import salted_hmac
 from django.utils.dateformat import format as format_date
@@ -85,15 +85,14 @@ def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
 def send_again(rows: OwedQuerySet) -> int:
     """Owe those of these mails that failed once more, and say how many.
 
-    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it. The walk-in
-    account is owed nothing.
+    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it.
     """
     failed = rows.model.objects.failed().filter(pk__in=list(rows.values_list("pk", flat=True)))
     if rows.model is BookingEvent:
         later = BookingEvent.objects.filter(booking=OuterRef("booking"), pk__gt=OuterRef("pk"))
         told = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
         told |= Q(mailed_with__mail_sent_at__isnull=False) | Q(mailed_with__mail_due_at__isnull=False)
-        failed = failed.filter(~Exists(later.filter(told))).exclude(booking__user__username=WALK_IN)
+        failed = failed.filter(~Exists(later.filter(told))).exclude(booking__user__username=WALK_IN)  # owed nothing
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")
     return owed_anew
 
@@ -109,17 +108,15 @@ def _queue_due(kind: str, limit: int) -> list[Due]:
 
 
 def _sendable(kind: str) -> OwedQuerySet:
-    """Owed, and not behind an earlier mail of its booking: a cancellation waits until the confirmation has left.
-
-    That of a whole show waits for all that its customer is owed of the show.
-    """
+    """Owed, and not behind an earlier mail of its booking, nor that of a whole show behind any of its customer's."""
     rows = KINDS[kind].objects.owed()
     if kind == "event":
-        earlier = BookingEvent.objects.owed().filter(booking=OuterRef("booking"), pk__lt=OuterRef("pk"))
-        of_the_show = BookingEvent.objects.owed().filter(
-            booking__user__bookings__events=OuterRef("pk"),
-            booking__show=F("booking__user__bookings__show"),
-            pk__lt=OuterRef("pk"),
+        # owed, so written that no plan begins with all that is owed, once for each mail of a full hall
+        before = BookingEvent.objects.annotate(due=Coalesce("mail_due_at", "mail_due_at"))
+        before = before.filter(due__isnull=False, pk__lt=OuterRef("pk"))
+        earlier = before.filter(booking=OuterRef("booking"))
+        of_the_show = before.filter(
+            booking__user__bookings__events=OuterRef("pk"), booking__show=F("booking__user__bookings__show")
         )
         rows = rows.filter(~Exists(earlier), Q(mailed_with=None) | ~Exists(of_the_show))
     return rows
@@ -220,14 +217,12 @@ def _event_letter(pk: int) -> EmailMultiAlternatives:
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
-    subject = f"{event.kind.capitalize()}: {show.movie_title}, {starts}"
+    context: dict[str, Any] = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
+    context |= _named(booking)
+    name, subject = event.kind, f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})"
     if event.mailed_with_id:
-        name = "show_cancelled"
+        name, subject = "show_cancelled", f"Cancelled: {show.movie_title}, {starts} (the whole show)"
         context["bookings"] = [_named(one.booking) for one in event.mailed_together.select_related("booking")]
-    else:
-        name, subject = event.kind, f"{subject} ({booking.reference})"
-        context |= _named(booking)
     return _composed(name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context)
 
 

@@ -50,6 +50,11 @@ def a_hold(caller: Caller | None = None, show: Show | None = None, seats: tuple[
     return Booking.objects.get(pk=told["id"])
 
 
+def a_clerk(customer: User | None = None) -> Caller:
+    """Staff in the admin, who sell to this customer."""
+    return Caller(a_customer(is_staff=True).pk, staff=True, customer_id=customer.pk if customer else None)
+
+
 def make_stale(hold: Booking) -> Booking:
     """As if HOLD_SECONDS had passed."""
     past = timezone.now() - timedelta(seconds=1)

@@ -8,15 +8,14 @@ WALK_IN = "walk-in"
 
 
 def make_walk_in(apps, schema_editor):
-    """Whoever has taken that name keeps account and bookings under another; a password reset tells it to them."""
+    """A customer who has that name keeps account and bookings under another; a mail for a new password tells it."""
     users = apps.get_model("cinema", "User").objects.using(schema_editor.connection.alias)
-    for other in users.filter(username=WALK_IN):
-        users.filter(pk=other.pk).update(username=f"{WALK_IN}-{other.pk}")
-    if nameless := users.filter(email="").first():
-        raise RuntimeError(
-            f"User {nameless.pk} has no e-mail address, and from now on only the walk-in account has none: give them one."
-        )
-    users.create(username=WALK_IN, email="", password=make_password(None))
+    for customer in users.filter(username=WALK_IN).exclude(email=""):
+        users.filter(pk=customer.pk).update(username=f"{WALK_IN}-{customer.pk}")
+    if other := users.filter(email="").exclude(username=WALK_IN).first():
+        raise RuntimeError(f"User {other.pk} has no e-mail address. Give them one: only the walk-in account has none.")
+    nobody = {"password": make_password(None), "is_active": True, "is_staff": False, "is_superuser": False}
+    users.update_or_create(username=WALK_IN, defaults=nobody, create_defaults={"email": "", **nobody})
 
 
 class Migration(migrations.Migration):

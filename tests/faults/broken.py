@@ -58,6 +58,12 @@ ALL = [
         "api-killed",
         "events_match_states|every_mail_is_owed",  # the second, if the booking was cancelled before anybody looked
     ),
+    Control(
+        "no-transaction-of-a-sweep",
+        "The bookings of a cancelled show are ended statement by statement.",
+        "show-cancelled",
+        "seats_follow_their_booking|events_match_states",
+    ),
     Control("no-key-row", "An Idempotency-Key is not kept.", "key-twins", "one_answer_per_key"),
     Control(
         "retry-lost-connection",

@@ -11,16 +11,22 @@ ROOMY_SEATS = 10_000
 
 def fill(query: Callable[[str], Rows]) -> list[int]:
     """The ids of the shows, the roomy one last. By SQL that every database takes."""
-    at = datetime.now(UTC)
-    now, tomorrow = (f"'{moment:%Y-%m-%d %H:%M:%S.%f}'" for moment in (at, at + timedelta(days=1)))
+    now, _ = _times()
     query(f"INSERT INTO cinema_movie (title, duration_minutes, updated_at) VALUES ('Drill', 90, {now})")
-    movie = query("SELECT max(id) FROM cinema_movie")[0][0]
-    for number in range(SHOWS + 1):
-        query(f"INSERT INTO cinema_screen (name) VALUES ('Drill {number}')")
-        screen = query("SELECT max(id) FROM cinema_screen")[0][0]
-        seats = SEATS if number < SHOWS else ROOMY_SEATS
-        query(
-            "INSERT INTO cinema_show (movie_id, screen_id, date_time, total_seats, updated_at) "
-            f"VALUES ({movie}, {screen}, {tomorrow}, {seats}, {now})"
-        )
-    return [row[0] for row in query("SELECT id FROM cinema_show ORDER BY id")]
+    return [one_more_show(query, SEATS if number < SHOWS else ROOMY_SEATS) for number in range(SHOWS + 1)]
+
+
+def one_more_show(query: Callable[[str], Rows], seats: int) -> int:
+    """Of the same film, on a screen of its own."""
+    now, tomorrow = _times()
+    query("INSERT INTO cinema_screen (name) SELECT 'Drill ' || count(*) FROM cinema_screen")
+    query(
+        "INSERT INTO cinema_show (movie_id, screen_id, date_time, total_seats, updated_at) "
+        f"SELECT max(film.id), max(hall.id), {tomorrow}, {seats}, {now} FROM cinema_movie film, cinema_screen hall"
+    )
+    return int(query("SELECT max(id) FROM cinema_show")[0][0])
+
+
+def _times() -> tuple[str, str]:
+    at = datetime.now(UTC)
+    return f"'{at:%Y-%m-%d %H:%M:%S.%f}'", f"'{at + timedelta(days=1):%Y-%m-%d %H:%M:%S.%f}'"

@@ -11,6 +11,7 @@ from tests.faults.invariants_effects import (
 )
 from tests.faults.invariants_facts import Facts
 from tests.faults.invariants_mails import (
+    a_cancelled_show_is_mailed_once,
     every_mail_is_owed,
     every_owed_mail_arrives,
     no_mail_comes_twice,
@@ -64,6 +65,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     sales_fit_their_show,
     every_owed_mail_arrives,
     every_mail_is_owed,
+    a_cancelled_show_is_mailed_once,
     no_mail_comes_twice,
     no_mail_is_left_alone,
     no_mail_waits_too_long,

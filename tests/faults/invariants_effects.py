@@ -125,9 +125,10 @@ def _changed_unasked(facts: Facts) -> list[str]:
     asked = {(call.act, booking_of(call)) for call in facts.calls if call.act in CHANGES and may_have_acted(call)}
     told = []
     for booking, events in facts.events_of.items():
-        kinds = [event.kind for event in events[1:] if event.at >= begun - CLOCK_SLACK_SECONDS]
         if booking not in facts.bookings or facts.bookings[booking].user not in customers:
             continue
+        since = [event for event in events[1:] if event.at >= begun - CLOCK_SLACK_SECONDS]
+        kinds = [event.kind for event in since if not facts.ended_with_its_show(event)]
         for act, kind in CHANGES.items():
             if kind in kinds and (act, booking) not in asked:
                 told.append(f"Booking {booking} was {kind}, and no call asked for it.")

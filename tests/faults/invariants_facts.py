@@ -50,6 +50,8 @@ class Event(NamedTuple):
     sent_at: float | None
     failed_at: float | None
     error: str
+    actor: int | None
+    mailed_with: int | None  # the event whose mail tells of this one, when a whole show is cancelled
 
 
 class KeyRow(NamedTuple):
@@ -61,6 +63,8 @@ class Show(NamedTuple):
     id: int
     starts_at: float
     total_seats: int
+    cancelled_at: float | None
+    cancelled_by: int | None
 
 
 class Usage(NamedTuple):
@@ -108,9 +112,9 @@ class Facts:
 
     @cached_property
     def events(self) -> list[Event]:
-        columns = "id, booking_id, kind, at, mail_due_at, mail_sent_at, mail_failed_at, mail_error"
-        rows = self.query(f"SELECT {columns} FROM cinema_bookingevent ORDER BY id")
-        return [Event(*row[:3], *map(seconds, row[3:7]), row[7]) for row in rows]
+        columns = "id, booking_id, kind, at, mail_due_at, mail_sent_at, mail_failed_at, mail_error, actor_id"
+        rows = self.query(f"SELECT {columns}, mailed_with_id FROM cinema_bookingevent ORDER BY id")
+        return [Event(*row[:3], *map(seconds, row[3:7]), *row[7:]) for row in rows]
 
     @cached_property
     def keys(self) -> list[KeyRow]:
@@ -118,8 +122,8 @@ class Facts:
 
     @cached_property
     def shows(self) -> dict[int, Show]:
-        rows = self.query("SELECT id, date_time, total_seats FROM cinema_show")
-        return {row[0]: Show(row[0], seconds(row[1]) or 0.0, row[2]) for row in rows}
+        rows = self.query("SELECT id, date_time, total_seats, cancelled_at, cancelled_by_id FROM cinema_show")
+        return {row[0]: Show(row[0], seconds(row[1]) or 0.0, row[2], seconds(row[3]), row[4]) for row in rows}
 
     @cached_property
     def addresses(self) -> dict[int, str]:
@@ -132,6 +136,18 @@ class Facts:
     @cached_property
     def events_of(self) -> dict[int, list[Event]]:
         return grouped(self.events, lambda event: event.booking)
+
+    @cached_property
+    def walk_ins(self) -> set[int]:
+        """The account that nobody has: its bookings owe no mail."""
+        return {row[0] for row in self.query("SELECT id FROM cinema_user WHERE username = 'walk-in'")}
+
+    def ended_with_its_show(self, event: Event) -> bool:
+        """By whoever cancelled the whole show, and since then."""
+        show = self.shows[self.bookings[event.booking].show]
+        if event.kind != CANCELLED or show.cancelled_at is None:
+            return False
+        return event.at >= show.cancelled_at - CLOCK_SLACK_SECONDS and event.actor == show.cancelled_by
 
     def numbers_of(self, booking: int) -> list[int]:
         return [seat.number for seat in self.seats_of.get(booking, [])]

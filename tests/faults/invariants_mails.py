@@ -36,6 +36,22 @@ def every_mail_is_owed(facts: Facts) -> list[str]:
     ]
 
 
+def a_cancelled_show_is_mailed_once(facts: Facts) -> list[str]:
+    """One mail a customer, and it tells of every booking that ended with the show; also of none of another's."""
+    events = {event.id: event for event in facts.events}
+    ended = [event for event in _ended(facts) if facts.ended_with_its_show(event)]
+    told = []
+    for event in (event for event in facts.events if event.mailed_with):
+        letter = events.get(event.mailed_with or 0)
+        if letter is None or letter.mailed_with != letter.id or _place(facts, letter) != _place(facts, event):
+            told.append(f"Event {event.id} (booking {event.booking}) is told in a mail that is none of its own.")
+    for (user, show), theirs in grouped(ended, lambda event: _place(facts, event)).items():
+        letters = {event.mailed_with for event in theirs}
+        if user not in facts.walk_ins and (len(letters) > 1 or None in letters):
+            told.append(f"Customer {user} is not told in one mail of all that ended with show {show}.")
+    return told
+
+
 def no_mail_comes_twice(facts: Facts) -> list[str]:
     told = []
     for name, copies in grouped(facts.mails, lambda mail: mail.message_id).items():
@@ -74,12 +90,21 @@ def _waiting(facts: Facts) -> list[Event]:
 
 
 def _owing(facts: Facts) -> list[Event]:
+    owing = [event for event in facts.events if event.kind == "booked"]
+    owing += [event for event in _ended(facts) if event.mailed_with in (None, event.id)]
+    return [event for event in owing if facts.bookings[event.booking].user not in facts.walk_ins]
+
+
+def _ended(facts: Facts) -> list[Event]:
+    """The cancellations of what had been booked."""
     booked = {event.booking: event.id for event in reversed(facts.events) if event.kind == "booked"}
-    return [
-        event
-        for event in facts.events
-        if event.kind == "booked" or (event.kind == "cancelled" and booked.get(event.booking, event.id) < event.id)
-    ]
+    cancelled = [event for event in facts.events if event.kind == "cancelled"]
+    return [event for event in cancelled if booked.get(event.booking, event.id) < event.id]
+
+
+def _place(facts: Facts, event: Event) -> tuple[int, int]:
+    booking = facts.bookings[event.booking]
+    return booking.user, booking.show
 
 
 def _name_of(facts: Facts, event: Event) -> str:

@@ -88,15 +88,26 @@ def holds_run_their_time(facts: Facts) -> list[str]:
 
 
 def sales_fit_their_show(facts: Facts) -> list[str]:
-    """In the hall, and begun before the show."""
+    """In the hall, and before the show has begun or is cancelled."""
     live = [seat for seat in facts.seats if facts.is_live(facts.bookings[seat.booking])]
     beyond = [seat for seat in live if seat.number > facts.shows[seat.show].total_seats]
     rows = facts.bookings.values()
     late = [row for row in rows if row.created_at > facts.shows[row.show].starts_at + CLOCK_SLACK_SECONDS]
     return [
+        *_sold_of_a_cancelled_show(facts),
         *(f"Booking {seat.booking} has seat {seat.number}, which its show has not." for seat in beyond),
         *(f"Booking {row.id} was made when its show had started." for row in late),
     ]
+
+
+def _sold_of_a_cancelled_show(facts: Facts) -> list[str]:
+    """By the events: a hold must not be confirmed either."""
+    told = []
+    for event in facts.events:
+        ends = facts.shows[facts.bookings[event.booking].show].cancelled_at
+        if event.kind in ("held", "booked") and ends and event.at > ends + CLOCK_SLACK_SECONDS:
+            told.append(f"Booking {event.booking} was {event.kind} when its show had been cancelled.")
+    return told
 
 
 def events_match_states(facts: Facts) -> list[str]:

@@ -30,17 +30,22 @@ class World:
     seats: list[list[Any]] = field(default_factory=list)
     events: list[list[Any]] = field(default_factory=list)
     keys: list[tuple[int, int]] = field(default_factory=list)
+    shows: dict[int, list[Any]] = field(default_factory=dict)  # when and by whom each was cancelled
+    walk_ins: list[int] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)  # of the facts
 
-    def sold(self, act: str, at: float, user: int = 1, seats: tuple[int, ...] = (1,), key: str | None = None) -> int:
+    def sold(
+        self, act: str, at: float, user: int = 1, seats: tuple[int, ...] = (1,), key: str | None = None, show: int = 1,
+    ) -> int:  # fmt: skip
         """A hold or a booking that was answered 201 at once."""
         number, holds = len(self.bookings) + 1, act == "hold"
         expires = at + HOLD_SECONDS if holds else None
         status = "pending" if holds else "booked"
-        self.bookings[number] = [number, user, 1, status, holds or None, f"REF{number}", expires, at]
-        self.seats += [[number, 1, seat, True, expires] for seat in seats]
+        self.bookings[number] = [number, user, show, status, holds or None, f"REF{number}", expires, at]
+        self.seats += [[number, show, seat, True, expires] for seat in seats]
         self.event(number, "held" if holds else "booked", at, mail=not holds)
-        self.call(act, at, user, seats=seats, key=key, answer=self.told(number), status=201)
+        path = f"/api/shows/{show}/{act}/"
+        self.call(act, at, user, seats=seats, key=key, answer=self.told(number), status=201, path=path)
         if key:
             self.keys.append((user, 201))
         return number
@@ -66,9 +71,20 @@ class World:
             seat[3] = None
         self.event(number, kind, at, mail)
 
+    def show_cancelled(self, show: int, at: float, clerk: int = 3) -> None:
+        """And all of its bookings with it; of each customer the first that was booked owes the mail of all."""
+        self.shows[show] = [at, clerk]
+        letters: dict[int, int] = {}
+        for number, row in self.bookings.items():
+            if row[2] == show and row[3] in ("pending", "booked"):
+                owes, user, pk = row[3] == "booked", row[1], len(self.events) + 1
+                letter = letters.setdefault(user, pk) if owes else None
+                self.ended(number, "cancelled", at + 1, mail=owes and letter == pk)
+                self.events[-1][8:] = [clerk, letter]
+
     def event(self, number: int, kind: str, at: float, mail: bool) -> None:
-        pk = len(self.events) + 1
-        self.events.append([pk, number, kind, at, None, at + 1 if mail else None, None, ""])
+        pk, user = len(self.events) + 1, self.bookings[number][1]
+        self.events.append([pk, number, kind, at, None, at + 1 if mail else None, None, "", user, None])
         if mail:
             self.mails.append(Mail(f"<event-{pk}-REF{number}@localhost>", f"c{self.bookings[number][1]}@x.org", at + 1))
 
@@ -95,7 +111,8 @@ class World:
 
     def told(self, number: int) -> dict[str, Any]:
         seats = [seat[2] for seat in self.seats_of(number)]
-        return {"id": number, "status": self.bookings[number][3], "show": {"id": 1}, "seat_numbers": seats}
+        _, _, show, status, *_ = self.bookings[number]
+        return {"id": number, "status": status, "show": {"id": show}, "seat_numbers": seats}
 
     def seats_of(self, number: int) -> list[list[Any]]:
         return [seat for seat in self.seats if seat[0] == number]
@@ -109,11 +126,16 @@ class World:
             "cinema_bookingseat ": [self.with_times(row, 4, 5) for row in self.seats],
             "cinema_bookingevent ": [self.with_times(row, 3, 7) for row in self.events],
             "cinema_idempotencykey ": self.keys,
-            "cinema_show ": [(1, at(STARTS_AT), SEATS_OF_A_SHOW)],
+            "cinema_show ": [(show, at(STARTS_AT), SEATS_OF_A_SHOW, *self.end_of(show)) for show in (1, 2)],
+            "username = 'walk-in'": [(user,) for user in self.walk_ins],
             "cinema_user ": [(user, f"c{user}@x.org") for user in range(1, 4)],
             "CURRENT_TIMESTAMP ": [(at(NOW),)],
         }
         return next(rows for name, rows in tables.items() if name in f"{sql} ")
+
+    def end_of(self, show: int) -> tuple[datetime | None, int | None]:
+        moment, clerk = self.shows.get(show, (None, None))
+        return at(moment), clerk
 
     @staticmethod
     def with_times(row: list[Any], first: int, behind: int) -> tuple[Any, ...]:
@@ -148,6 +170,11 @@ def a_sound_world() -> World:
     world.cancelled(world.sold("hold", NOW - 40, seats=(2,)), NOW - 39)  # 4
     world.sold("hold", NOW - 30, user=3, seats=(3,))  # 5, stale and not swept
     world.sold("hold", NOW - 2, seats=(3,))  # 6, live
+    for seat in (1, 2):
+        world.sold("book", NOW - 30 + seat, seats=(seat,), show=2)  # 7, 8: of a show that is cancelled
+    world.sold("hold", NOW - 27, seats=(3,), show=2)  # 9
+    world.sold("book", NOW - 26, user=2, seats=(4,), show=2)  # 10
+    world.show_cancelled(2, NOW - 25)
     world.refused("book", NOW - 60, 409, "seat_taken", user=3, seats=(1, 4), extra={"seats": [1]})
     world.refused("confirm", NOW - 10, 410, "hold_expired", user=3, booking=5)
     world.refused("book", NOW - 60, 503, "unavailable", user=3, seats=(4,), headers={"retry-after": "2"})

@@ -8,6 +8,7 @@ from tests.faults import (
     faults_races,
     faults_redis,
     faults_requests,
+    faults_shows,
     faults_sqlite,
     faults_workers,
 )
@@ -20,6 +21,7 @@ FAULTS: list[Fault] = [
     *faults_processes.FAULTS,
     *faults_requests.FAULTS,
     *faults_races.FAULTS,
+    *faults_shows.FAULTS,
     *faults_postgres.FAULTS,
     *faults_links.FAULTS,
     *faults_sqlite.FAULTS,
