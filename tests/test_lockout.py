@@ -370,7 +370,7 @@ def clerk():
 
 
 def sentence(response) -> str:
-    return re.search(r'<p class="errornote">\s*(.*?)\s*</p>', response.content.decode(), re.DOTALL)[1]
+    return re.search(r'<div class="errornote[^>]*>\s*(.*?)\s*</div>', response.content.decode(), re.DOTALL)[1]
 
 
 def test_the_admins_login_is_locked_in_the_form(clerk):
