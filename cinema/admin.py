@@ -21,7 +21,8 @@ from cinema.staff_pages import ModelAdmin, ReadOnly, Shared, local
 __all__ = ["booking_pages", "show_pages"]  # Django looks for what is registered in this file alone
 
 if TYPE_CHECKING:
-    GroupAdminBase, UserAdminBase = auth.GroupAdmin, auth.UserAdmin[User]
+    GroupAdminBase = auth.GroupAdmin
+    UserAdminBase = auth.UserAdmin[User]
     AddForm = AdminUserCreationForm[User]
     ChangeForm = UserChangeForm[User]
 else:

@@ -17,14 +17,13 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold import admin as unfold
-from unfold.decorators import action
 
 from cinema import bookings, exports, finding, mail
 from cinema.errors import Refusal
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent
 from cinema.outbox import OwedQuerySet
-from cinema.staff_pages import BookingDayFilter, MailFilter, ReadOnly, StatusFilter, local
+from cinema.staff_pages import BookingDayFilter, MailFilter, ReadOnly, StatusFilter, button, local
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[BookingEvent, Booking]
@@ -38,6 +37,8 @@ class EventInline(TabularInline):
     model = BookingEvent
     fields = readonly_fields = ("kind", "at", "actor", "mail_state", "mail_error")
     show_change_link = True
+    extra = max_num = 0  # nobody adds one by hand
+    can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BookingEvent]:
         rows: QuerySet[BookingEvent] = super().get_queryset(request)
@@ -47,6 +48,7 @@ class EventInline(TabularInline):
 @admin.register(Booking)
 class BookingAdmin(ReadOnly):
     list_display = ("reference", "user", "movie", "starts", "seat_numbers", "reads_as")
+    sortable_by = ("reference",)  # which has an index; a million rows are not sorted for a page
     list_select_related = ("user", "show__movie", "show__screen")
     list_filter = (StatusFilter, BookingDayFilter)
     list_per_page = MOST_AT_ONCE
@@ -114,7 +116,7 @@ class BookingAdmin(ReadOnly):
         """Of all that the list finds, by "Select all", or of the chosen ones; it leaves a log entry."""
         query = request.GET.urlencode()
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=request.user.pk or 0,
             content_type=ContentType.objects.get_for_model(Booking),
             object_repr="Bookings as CSV",
             action_flag=CHANGE,
@@ -122,7 +124,7 @@ class BookingAdmin(ReadOnly):
         )
         return exports.bookings_csv(queryset, with_customers=request.user.has_perm("cinema.view_user"))
 
-    @action(description="Show in the hall, or cancel", url_path="seats", permissions=["view"], icon="event_seat")
+    @button("Show in the hall, or cancel", path="seats")
     def seat_map(self, request: HttpRequest, object_id: str) -> HttpResponse:
         booking = self.get_object(request, object_id)
         if booking is None:
@@ -155,6 +157,7 @@ class BookingEventAdmin(ReadOnly):
     list_display = ("booking", "kind", "at", "actor", "mail_state", "mail_error")
     fields = ("booking", "kind", "at", "actor", "mail_state", "mail_attempts", "mail_due_at", "mail_sent_at",
               "mail_failed_at", "mail_error")  # fmt: skip
+    sortable_by = ()
     list_select_related = ("booking", "actor")
     list_filter = ("kind", MailFilter)
     search_fields = ("booking__reference",)

@@ -9,7 +9,7 @@ from html import escape
 from math import ceil, sqrt
 from typing import NamedTuple
 
-PITCH, LEFT, TOP, LEGEND = 24, 44, 56, 34  # of the seats' grid; the room for row numbers, screen and legend
+PITCH, LEFT, TOP, BOTTOM = 24, 44, 86, 16  # of the seats' grid; the room for row numbers, for legend and screen
 NARROWEST, WIDEST = 8, 60  # seats in a row
 NUMBERED = 30  # seats in a row up to which a seat's number is readable in it
 SQUARE = "m3 0h14q3 0 3 3v14q0 3-3 3h-14q-3 0-3-3v-14q0-3 3-3z"
@@ -30,7 +30,8 @@ font:9px Inter,system-ui,sans-serif}
 .hall .free{fill:var(--free);stroke:var(--line)}.hall .held{fill:var(--held);stroke:var(--text)}
 .hall .booked,.hall .taken{fill:var(--sold);stroke:var(--cross);stroke-width:1.5}
 .hall .chosen{fill:var(--mine);stroke:var(--cross);stroke-width:2}
-.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}.hall a:focus{outline:none}"""
+.hall a{text-decoration:none}.hall a:focus{outline:none}
+.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}"""
 DARK = "--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9ca3af;--mine:#56b4e9;--cross:#111827"
 
 
@@ -53,18 +54,21 @@ def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *,
     rows = ceil(total_seats / width)
     seats = [(number, seat(number)) for number in range(1, total_seats + 1)]
     counts = Counter(drawn.kind for _, drawn in seats)
-    right, bottom = max(LEFT + width * PITCH + 20, 340), TOP + rows * PITCH + LEGEND
+    right, bottom = max(LEFT + width * PITCH + 20, 340), TOP + rows * PITCH + BOTTOM
+    name = "hall wide" if width > NUMBERED else "hall"
+    scale = 1 if alone or width > NUMBERED else 1.6  # large enough to be pressed
     dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}" if alone else f".dark .hall{{{DARK}}}"
     told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="hall" viewBox="0 0 {right} {bottom}" width="{right}"',
-            f' height="{bottom}" role="group" aria-label="Seats: {told}" data-width="{width}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {right} {bottom}"',
+            f' width="{round(right * scale)}" height="{round(bottom * scale)}" data-width="{width}"',
+            f' role="group" aria-label="Seats: {told}">',
             f"<style>{STYLE}{dark}</style>",
+            *_legend(kinds, counts, 6),
             _screen(width),
             *(_seat(number, drawn, width) for number, drawn in seats),
             *(_row(first, width) for first in range(1, total_seats + 1, width)),
-            *_legend(kinds, counts, bottom - 24),
             "</svg>",
         ]
     )
@@ -73,8 +77,8 @@ def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *,
 def _screen(width: int) -> str:
     left, right = LEFT, LEFT + width * PITCH - 4
     middle = (left + right) // 2
-    curve = f'<path class="screen" d="M{left} 26Q{middle} 8 {right} 26"/>'
-    return f'{curve}<text class="name" x="{middle}" y="36">SCREEN</text>'
+    curve = f'<path class="screen" d="M{left} 58Q{middle} 40 {right} 58"/>'
+    return f'{curve}<text class="name" x="{middle}" y="68">SCREEN</text>'
 
 
 def _place(number: int, width: int) -> tuple[int, int]:

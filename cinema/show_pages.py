@@ -14,13 +14,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.timezone import localtime
-from unfold.decorators import action
 
 from cinema import programme
 from cinema.box_office import SeatMap
 from cinema.models import Movie, Screen, Show
 from cinema.show_counts import with_seats
-from cinema.staff_pages import DayFilter, Shared, local, midnight
+from cinema.staff_pages import DayFilter, Shared, button, local, midnight
 
 MOST_COPIES = 200  # of an action: each is checked and saved by itself, and a person waits for the page
 MOST_DAYS = 60
@@ -99,9 +98,7 @@ class ShowAdmin(Shared):
     def cancelled(self, show: Show) -> str:
         return "cancelled" if show.cancelled_at else ""
 
-    @action(
-        description="Seat map, counter and cancelling", url_path="to-seats", permissions=["view"], icon="event_seat"
-    )
+    @button("Seat map, counter and cancelling", path="to-seats")
     def seat_map(self, _request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:cinema_show_seats", args=[object_id]))
 

@@ -11,7 +11,7 @@ MENU: list[tuple[str, list[tuple[str, str, str, str]]]] = [
     (
         "Box office",
         [
-            ("Shows", "theaters", "admin:cinema_show_changelist", "cinema.view_show"),
+            ("Shows", "theaters", "admin:cinema_show_changelist?day=week", "cinema.view_show"),
             ("Bookings", "confirmation_number", "admin:cinema_booking_changelist", "cinema.view_booking"),
             ("Mails and history", "mail", "admin:cinema_bookingevent_changelist", "cinema.view_bookingevent"),
             ("Customers", "group", "admin:cinema_user_changelist", "cinema.view_user"),
@@ -40,9 +40,14 @@ def navigation(request: HttpRequest) -> list[Item]:
     groups = []
     for title, entries in MENU:
         items = [
-            {"title": name, "icon": icon, "link": reverse(page)}
+            {"title": name, "icon": icon, "link": _address(page)}
             for name, icon, page, permission in entries
             if not permission or request.user.has_perm(permission)
         ]
         groups.append({"title": title, "separator": bool(title), "items": items})
     return [group for group in groups if group["items"]]
+
+
+def _address(page: str) -> str:
+    name, mark, query = page.partition("?")
+    return reverse(name) + mark + query

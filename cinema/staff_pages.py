@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.timezone import localtime, make_aware
 from unfold import admin as unfold
+from unfold.decorators import action
 from unfold.views import ChangeList as UnfoldChangeList
 
 from cinema.database_errors import is_deadlock, is_lock_timeout
@@ -22,12 +23,14 @@ from cinema.models import Booking
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
-    ChangeList, Pages = DjangoChangeList, Paginator[Any]
+    ChangeList = DjangoChangeList
+    Pages = Paginator[Any]
 else:
     ModelAdmin = unfold.ModelAdmin
     ChangeList, Pages = UnfoldChangeList, Paginator
 
 MOST_COUNTED = 10_000
+View = TypeVar("View")
 
 
 def local(moment: datetime) -> str:
@@ -37,6 +40,14 @@ def local(moment: datetime) -> str:
 
 def midnight(days_ahead: int) -> datetime:
     return make_aware(datetime.combine(localtime().date() + timedelta(days=days_ahead), time.min))
+
+
+def button(description: str, path: str) -> Callable[[View], View]:
+    """On the page of a row, for who may see it: leads to `path` below that page."""
+    made: Callable[[View], View] = action(
+        description=description, url_path=path, permissions=["view"], icon="event_seat"
+    )
+    return made
 
 
 class AtLeast(int):

@@ -122,6 +122,7 @@ SILENCED_SYSTEM_CHECKS = [
     "axes.W002",  # its middleware would stand in every call; our logins tell a lock-out themselves
 ]
 
+LOGIN_REDIRECT_URL = "admin:index"  # of who opens the login page by itself
 AUTH_USER_MODEL = "cinema.User"
 AUTHENTICATION_BACKENDS = ["cinema.lockouts.Backend"]
 AXES_ENABLED = LOCKOUT_FAILURES > 0

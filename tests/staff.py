@@ -1,5 +1,7 @@
 """Staff at their browser: logged in with these permissions, and what the pages of the admin tell them."""
 
+import re
+
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
@@ -64,6 +66,14 @@ def show_form(show: Show, **changes) -> dict:
     starts = localtime(changes.pop("date_time", show.date_time))
     values = {"movie": show.movie_id, "screen": show.screen_id, "total_seats": show.total_seats} | changes
     return values | {"date_time_0": f"{starts:%Y-%m-%d}", "date_time_1": f"{starts:%H:%M:%S}"}
+
+
+def cells(response, name: str) -> list[str]:
+    """What a list or an inline shows in this column, from the top."""
+    found = re.findall(
+        rf'<t[dh] class="[^"]*\bfield-{name}\b[^"]*".*?>(.*?)</t[dh]>', response.content.decode(), re.DOTALL
+    )
+    return [" ".join(re.sub("<[^>]*>", " ", cell).split(" ")).strip() for cell in found]
 
 
 def queries(client: Client, url: str) -> int:

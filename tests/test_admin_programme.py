@@ -26,6 +26,7 @@ from tests.staff import (
     BOX_OFFICE,
     PROGRAMME,
     act,
+    cells,
     errors,
     page,
     rows,
@@ -52,10 +53,11 @@ def test_the_list_of_shows_counts_sold_held_and_free():
 
     (row,) = rows(response)
     assert (row.total_seats, row.sold, row.held) == (20, 3, 2)
-    html = response.content.decode()
-    numbers = {"total_seats": 20, "sold": 3, "held": 2, "free": 15}
-    assert "".join(f'<td class="field-{name}">{number}</td>' for name, number in numbers.items()) in html
-    assert f"{localtime(show.date_time):%a %d %b %Y %H:%M}".replace(" ", "\N{NO-BREAK SPACE}") in html
+    for name, number in {"total_seats": 20, "sold": 3, "held": 2, "free": 15}.items():
+        assert cells(response, name) == [str(number)], name
+    starts = f"{localtime(show.date_time):%a %d %b %Y %H:%M}".replace(" ", "\N{NO-BREAK SPACE}")
+    assert cells(response, "starts") == [starts]
+    assert f'href="{page("show_seats", show.pk)}"' in response.content.decode()
 
 
 @pytest.mark.django_db
@@ -63,10 +65,9 @@ def test_the_list_of_shows_says_which_are_cancelled():
     for cancelled_at in (None, timezone.now()):
         a_show(cancelled_at=cancelled_at)
 
-    html = staff(BOX_OFFICE).get(page("show_changelist")).content.decode()
+    response = staff(BOX_OFFICE).get(page("show_changelist"))
 
-    assert html.count('<td class="field-cancelled">cancelled</td>') == 1
-    assert html.count('<td class="field-cancelled">-</td>') == 1
+    assert sorted(cells(response, "cancelled")) == ["", "cancelled"]
 
 
 @pytest.mark.django_db
