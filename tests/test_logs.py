@@ -15,7 +15,7 @@ from project import lines
 from tests.conftest import Api
 from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
 from tests.smtp_server import SMTP, smtp_server
-from workers import tasks
+from workers import runs, tasks  # noqa: F401 - `runs` hears of every task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "hush7"  # stands in every name, address, password, token, header, query and body of the test below
@@ -220,6 +220,7 @@ def breakdowns(monkeypatch) -> None:
 
 def test_no_line_holds_what_anybody_typed(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
     caplog.set_level("INFO")
+    caplog.set_level("ERROR", logger="mail.log")  # the mail server of this test's own
 
     drive(settings)
     breakdowns(monkeypatch)
