@@ -48,13 +48,7 @@ class Product(Up):
 # Scoped to the package: while Playwright runs, Django takes this thread for one that must not ask a database.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    try:
-        chromium.require_playwright()
-        path = chromium.path()
-    except chromium.CannotBeHad as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    path = chromium.path_or_skip()
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may have come in this second
 
     with sync_playwright() as playwright:
@@ -103,7 +97,7 @@ def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
     """A fresh profile. Whatever a test does in it: nothing is asked of another machine, and no page complains."""
     login = FLOWER_LOGIN | {"origin": product.flower_url}
     context = browser.new_context(
-        viewport={"width": 1120, "height": 700}, http_credentials=login, color_scheme="light", reduced_motion="reduce"
+        viewport={"width": 1280, "height": 800}, http_credentials=login, color_scheme="light", reduced_motion="reduce"
     )
     context.set_default_timeout(10_000)
     witness = Witness(context, product.url, product.flower_url)
