@@ -1,5 +1,6 @@
 import json
 import logging
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -12,9 +13,12 @@ from cinema import breaker, health, one_statement, tokens
 from cinema.logins import Caller
 from cinema.models import AuthSession, User
 from project import lines
-from tests.factories import a_booking, a_caller, a_hold, a_show
+from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show
 from tests.real_programs import start  # noqa: F401 - a fixture
+from tests.smtp_server import SMTP, smtp_server
 from tests.unchanged import nothing_changes
+
+LOCKOUT_LIMIT = 3
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -169,3 +173,23 @@ def refusal(response) -> tuple[int, str]:
     assert body["detail"].endswith((".", "?"))
     assert body["request_id"] == response.headers["X-Request-ID"]
     return response.status_code, body["code"]
+
+
+@pytest.fixture
+def lockouts_on(settings):
+    settings.AXES_ENABLED, settings.AXES_FAILURE_LIMIT = True, LOCKOUT_LIMIT
+    settings.AXES_COOLOFF_TIME = timedelta(minutes=15)
+
+
+@pytest.fixture
+def known():
+    return a_customer("known")
+
+
+@pytest.fixture
+def server(settings):
+    """The mail server that the settings name."""
+    with smtp_server() as server:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
+        settings.EMAIL_TIMEOUT = 5
+        yield server

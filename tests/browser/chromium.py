@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+import pytest
+
 from tests.up import BASE_DIR
 
 LOCK = BASE_DIR / "project" / "requirements-browser.lock"
@@ -31,6 +33,15 @@ class CannotBeHad(Exception):
 
 def flags() -> list[str]:
     return [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS  # its sandbox refuses root
+
+
+def path_or_skip() -> str:
+    """Where Chromium is, once Playwright is there too. In CI a browser that cannot be had is a failure."""
+    try:
+        require_playwright()
+        return path()
+    except CannotBeHad as missing:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
 
 
 def require_playwright() -> None:

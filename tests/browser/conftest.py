@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from cinema.management.commands.seed_demo import PASSWORD
-from tests.browser import chromium
+from tests.browser import chromium, pictures
 from tests.browser.witness import Witness
 from tests.up import BASE_DIR, READY, UP, Up
 
@@ -48,13 +48,7 @@ class Product(Up):
 # Scoped to the package: while Playwright runs, Django takes this thread for one that must not ask a database.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    try:
-        chromium.require_playwright()
-        path = chromium.path()
-    except chromium.CannotBeHad as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    path = chromium.path_or_skip()
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may have come in this second
 
     with sync_playwright() as playwright:
@@ -85,8 +79,8 @@ def crowd(product: Product) -> None:
     shows = [show for film in films for show in product.ask(f"/api/movies/{film['id']}/shows/")["items"]]
     for show in sorted(shows, key=lambda show: str(show["date_time"]))[:12]:
         taken = set(product.ask(f"/api/shows/{show['id']}/seats/")["taken"])
-        for deed in ["book"] * chance.randint(1, show["total_seats"] // 10) + ["hold"]:
-            first, many = chance.randint(1, show["total_seats"] - 4), chance.randint(2, 5)
+        for deed in ["book"] * chance.randint(1, show["total_seats"] // 6) + ["hold"]:
+            first, many = chance.randint(1, show["total_seats"] - 5), chance.randint(2, 6)
             if seats := sorted(set(range(first, first + many)) - taken):
                 taken |= set(seats)
                 product.ask(f"/api/shows/{show['id']}/{deed}/", {"seat_numbers": seats}, token)
@@ -123,9 +117,8 @@ def page(context: BrowserContext) -> Page:
 def picture() -> Callable[..., None]:
     """Keeps what a page shows for the README, if PICTURES is set: an ordinary run leaves the folder as it is."""
 
-    def keep(page: Page, name: str) -> None:
+    def keep(page: Page, name: str, *, whole: bool = False) -> None:
         if os.environ.get("PICTURES"):
-            PICTURES.mkdir(exist_ok=True)
-            page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+            pictures.keep(page, PICTURES / f"{name}.png", whole=whole)
 
     return keep

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser import chromium
 from tests.browser.conftest import Product
 from tests.browser.witness import Witness
-from tests.up import BASE_DIR
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,17 +39,24 @@ def test_the_witness_sees_what_leaves_and_what_is_complained_of(browser: Browser
     assert any("a defect" in complaint for complaint in witness.complaints)
 
 
-@pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
-def test_a_browser_that_cannot_be_had_is_told_and_in_ci_a_failure(tmp_path, ci: str, outcome: str) -> None:
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_a_browser_that_cannot_be_had_is_told_and_in_ci_a_failure(monkeypatch, tmp_path, ci, outcome) -> None:
     """Neither Chromium nor apt-get is on this PATH."""
-    test = "tests/browser/test_documentation.py::test_redoc_names_every_call"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", test],
-        cwd=BASE_DIR,
-        env=os.environ | {"PATH": str(tmp_path), "CI": ci},
-        capture_output=True,
-        text=True,
-    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CI", ci)
+    told = "Chromium is missing: install it (Debian, as root: apt-get install chromium)."
 
-    assert outcome in done.stdout.splitlines()[-1], done.stdout
-    assert "Chromium is missing: install it (Debian, as root: apt-get install chromium)." in done.stdout
+    with pytest.raises(outcome, match=re.escape(told)):
+        chromium.path_or_skip()
+
+
+def test_playwright_that_cannot_be_installed_is_told(monkeypatch, tmp_path) -> None:
+    """The index that pip is pointed at is not there."""
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(f"marquee-has-no-such-package==1.0 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setattr(chromium, "LOCK", lock)
+    monkeypatch.setattr(chromium, "find_spec", lambda name: None)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+
+    with pytest.raises(chromium.CannotBeHad, match="Playwright is missing, and pip could not install it: "):
+        chromium.require_playwright()
