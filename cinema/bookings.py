@@ -79,7 +79,10 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     Its bookings are cancelled by `cancel_bookings_of_cancelled_shows`, which the beat calls; `Show.progress` tells how
     far it is. Again, it is the same answer and changes nothing. Raises NotFound, ShowStarted, SeatContended.
     """
-    return _whole(lambda: show_cancelling.cancel_show(caller, show_id))
+    try:
+        return _whole(lambda: show_cancelling.cancel_show(caller, show_id))
+    except SeatContended:
+        raise SeatContended("The show is being sold at this moment. Try again in a second.") from None
 
 
 def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:

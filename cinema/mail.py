@@ -22,7 +22,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.template.loader import render_to_string
 from django.utils.crypto import salted_hmac
 from django.utils.dateformat import format as format_date
@@ -111,11 +111,12 @@ def _sendable(kind: str) -> OwedQuerySet:
     """Owed, and not behind an earlier mail of its booking, nor that of a whole show behind any of its customer's."""
     rows = KINDS[kind].objects.owed()
     if kind == "event":
-        earlier = BookingEvent.objects.owed().filter(booking=OuterRef("booking"), pk__lt=OuterRef("pk"))
-        of_the_show = BookingEvent.objects.owed().filter(
-            booking__user__bookings__events=OuterRef("pk"),
-            booking__show=F("booking__user__bookings__show"),
-            pk__lt=OuterRef("pk"),
+        # owed, so written that no plan begins with all that is owed, once for each mail of a full hall
+        before = BookingEvent.objects.annotate(due=Coalesce("mail_due_at", "mail_due_at"))
+        before = before.filter(due__isnull=False, pk__lt=OuterRef("pk"))
+        earlier = before.filter(booking=OuterRef("booking"))
+        of_the_show = before.filter(
+            booking__user__bookings__events=OuterRef("pk"), booking__show=F("booking__user__bookings__show")
         )
         rows = rows.filter(~Exists(earlier), Q(mailed_with=None) | ~Exists(of_the_show))
     return rows
@@ -216,7 +217,8 @@ def _event_letter(pk: int) -> EmailMultiAlternatives:
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts, **_named(booking)}
+    context: dict[str, Any] = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
+    context |= _named(booking)
     name, subject = event.kind, f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})"
     if event.mailed_with_id:
         name, subject = "show_cancelled", f"Cancelled: {show.movie_title}, {starts} (the whole show)"

@@ -30,7 +30,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     if show is None:
         raise NotFound
     if show.cancelled_at is None:
-        if show.date_time <= show.now:
+        if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
             raise ShowStarted
         rows, live = Show.objects.filter(pk=show_id, cancelled_at=None), show.live_bookings()
         rows.update(cancelled_at=Now(), cancelled_by=caller.user_id, live_when_cancelled=live, updated_at=Now())
@@ -41,7 +41,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
 def customers_left(limit: int) -> list[tuple[int, int]]:
     """Up to `limit` pairs of a cancelled show and a customer who has a live booking of it."""
     seats = BookingSeat.objects.live().filter(show__cancelled_at__isnull=False)
-    pairs = seats.order_by("show", "booking__user").values_list("show", "booking__user").distinct()
+    pairs = seats.order_by("show_id", "booking__user_id").values_list("show_id", "booking__user_id").distinct()
     return list(pairs[:limit])
 
 
@@ -72,8 +72,10 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
 
 
 def _record(show: Show, ids: Iterable[int], mailed_with: BookingEvent | None = None) -> None:
-    event = {"kind": BookingEvent.Kind.CANCELLED, "actor_id": show.cancelled_by_id, "mailed_with": mailed_with}
-    BookingEvent.objects.bulk_create(BookingEvent(booking_id=pk, **event) for pk in ids)
+    kind, actor = BookingEvent.Kind.CANCELLED, show.cancelled_by_id
+    BookingEvent.objects.bulk_create(
+        BookingEvent(booking_id=pk, kind=kind, actor_id=actor, mailed_with=mailed_with) for pk in ids
+    )
 
 
 def _record_and_owe(show: Show, ids: list[int]) -> None:

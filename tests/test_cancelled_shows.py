@@ -1,5 +1,6 @@
 """A whole show is cancelled: what is refused at once, what the sweep ends, whom it mails; it may die anywhere."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from django_redis import get_redis_connection
 
 from cinema import bookings, mail, seat_locks, show_cancelling
 from cinema.accounts import walk_in
-from cinema.errors import NotFound, SeatTaken, ShowCancelled, ShowStarted, TokenInvalid
+from cinema.errors import NotFound, SeatContended, SeatTaken, ShowCancelled, ShowStarted, TokenInvalid
 from cinema.models import Booking, BookingEvent, BookingSeat, Show, User
 from tests.conftest import refusal
 from tests.factories import a_booking, a_caller, a_clerk, a_hold, a_show, make_stale, move_start
+from tests.racing import race
 from tests.smtp_server import SMTP, smtp_server
 from tests.unchanged import nothing_changes
 from workers import tasks
@@ -134,6 +136,30 @@ def test_all_that_is_live_is_ended_and_the_clerk_is_named():
     assert Booking.objects.get(pk=elsewhere.pk).status == "booked"
     assert bookings.expire_stale() == 1
     assert history(stale) == ["held", "expired"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="its one writer waits 3 s, and is a 503")
+def test_a_clerk_who_has_waited_a_second_for_the_sales_is_told_to_come_again():
+    show, clerk, is_sold, is_told = a_show(), a_clerk(), threading.Event(), threading.Event()
+
+    def sell():
+        with transaction.atomic():
+            Show.objects.select_for_update().get(pk=show.pk)
+            is_sold.set()
+            is_told.wait(10)
+
+    def cancel():
+        is_sold.wait(5)
+        try:
+            return bookings.cancel_show(clerk, show.pk)
+        finally:
+            is_told.set()
+
+    _, refused = race(sell, cancel)
+
+    assert isinstance(refused, SeatContended)
+    assert refused.detail == "The show is being sold at this moment. Try again in a second."
+    assert Show.objects.get().cancelled_at is None
 
 
 def test_a_show_that_is_on_has_no_progress():

@@ -14,7 +14,7 @@ from tests.racing import race
 from tests.unchanged import nothing_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WARSAW = ZoneInfo("Europe/Warsaw")  # from UTC+1 to UTC+2 on 28 March 2027 at 02:00, back on 31 October 2027 at 03:00
+WARSAW = ZoneInfo("Europe/Warsaw")  # from UTC+1 to UTC+2 on 29 March 2099 at 02:00, back on 25 October 2099 at 03:00
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=WARSAW)
 
 
-SATURDAY, SUNDAY, MONDAY = date(2027, 3, 27), date(2027, 3, 28), date(2027, 3, 29)
+SATURDAY, SUNDAY, MONDAY = date(2099, 3, 28), date(2099, 3, 29), date(2099, 3, 30)
 
 
 def starts(shows: list[Show]) -> list[str]:
@@ -39,7 +39,7 @@ def test_a_copy_starts_at_the_same_hour_across_the_change_of_the_clocks():
     copies = copy_shows([show], [MONDAY, SUNDAY, MONDAY])
 
     assert copies.refused == []
-    assert starts(copies.copied) == ["2027-03-28 20:30 CEST", "2027-03-29 20:30 CEST"]
+    assert starts(copies.copied) == ["2099-03-29 20:30 CEST", "2099-03-30 20:30 CEST"]
     assert [show.date_time.astimezone(UTC).hour for show in Show.objects.order_by("date_time")] == [19, 18, 18]
     assert {(copy.movie, copy.screen, copy.total_seats) for copy in copies.copied} == {(show.movie, show.screen, 42)}
 
@@ -61,8 +61,8 @@ def test_what_is_refused_stops_none_of_the_others():
 
     copies = copy_shows([late, early], [SUNDAY, MONDAY])
 
-    assert starts(copies.copied) == ["2027-03-28 21:00 CEST", "2027-03-29 18:00 CEST", "2027-03-29 21:00 CEST"]
-    told = f"No show of {early.movie.title} on {early.screen.name}, 2027-03-28 18:00: "
+    assert starts(copies.copied) == ["2099-03-29 21:00 CEST", "2099-03-30 18:00 CEST", "2099-03-30 21:00 CEST"]
+    told = f"No show of {early.movie.title} on {early.screen.name}, 2099-03-29 18:00: "
     assert copies.refused == [f"{told}This overlaps the {in_the_way.told}, cleaning included."]
     assert Show.objects.count() == 6
 
@@ -99,11 +99,11 @@ def test_an_hour_that_the_clocks_leave_out_is_refused():
 
 
 def test_an_hour_that_comes_twice_is_its_first():
-    show = a_show(date_time=at(date(2027, 10, 30), 2, 30))
+    show = a_show(date_time=at(date(2099, 10, 24), 2, 30))
 
-    (copy,) = copy_shows([show], [date(2027, 10, 31)]).copied
+    (copy,) = copy_shows([show], [date(2099, 10, 25)]).copied
 
-    assert copy.date_time == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
+    assert copy.date_time == datetime(2099, 10, 25, 0, 30, tzinfo=UTC)
 
 
 def test_a_cancelled_show_is_not_copied():
@@ -113,7 +113,7 @@ def test_a_cancelled_show_is_not_copied():
     copies = copy_shows([cancelled], [SUNDAY])
 
     assert copies.copied == []
-    assert copies.refused[0].endswith("2027-03-28 20:00: The one to copy is cancelled.")
+    assert copies.refused[0].endswith("2099-03-29 20:00: The one to copy is cancelled.")
 
 
 def test_a_place_that_a_cancelled_show_has_left_is_free():

@@ -197,7 +197,7 @@ def test_the_database_keeps_it_nobodys(change):
 @pytest.mark.parametrize("page", ["change", "delete", "password_change"])
 def test_staff_do_not_change_it_in_the_admin(client, page):
     account = walk_in()
-    client.force_login(a_customer(is_staff=True, is_superuser=True), "django.contrib.auth.backends.ModelBackend")
+    client.force_login(a_customer(is_staff=True, is_superuser=True))
     names = {"password_change": "admin:auth_user_password_change"}
     address = reverse(names.get(page, f"admin:cinema_user_{page}"), args=[account.pk])
     form = {"username": "mine", "email": "a@example.com", "password1": PASSWORD, "password2": PASSWORD, "post": "yes"}

@@ -178,11 +178,12 @@ def test_purge_deletes_what_has_ended_and_nothing_else():
     assert [key.key_sha256 for key in IdempotencyKey.objects.all()] == ["young"]
 
 
-def test_beat_sweeps_every_3_s_expires_every_15_s_and_purges_daily():
+def test_beat_sweeps_every_3_s_cancels_every_5_s_expires_every_15_s_and_purges_daily():
     schedule = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
 
     assert schedule == {
         "workers.tasks.sweep_mail": 3,
+        "workers.tasks.cancel_bookings_of_cancelled_shows": 5,
         "workers.tasks.expire_holds": 15,
         "workers.tasks.cancel_bookings_of_cancelled_shows": 5,
         "workers.tasks.purge_logins_and_keys": crontab(hour=4, minute=30),
@@ -208,7 +209,8 @@ def test_no_task_that_runs_is_delivered_a_second_time():
 
 
 def test_what_a_lost_worker_had_is_given_to_another():
-    for name in ("sweep_mail", "send_mail", "expire_holds", "purge_logins_and_keys"):
+    names = ("sweep_mail", "send_mail", "expire_holds", "cancel_bookings_of_cancelled_shows", "purge_logins_and_keys")
+    for name in names:
         task = app.tasks[f"workers.tasks.{name}"]
         assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
 
