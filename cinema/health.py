@@ -5,7 +5,7 @@ stays listed: it reads as silent, or as killed and back once another of its name
 tick. All times are Redis's own, so that no machine's clock makes another look dead.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -146,7 +146,7 @@ def _ages(now: Any, told: list[Any]) -> dict[str, float]:
     return {name.decode(): float(now) - float(at) for name, at in zip(names, heard, strict=True)}
 
 
-def _seconds_since(at: Any) -> float:
+def _seconds_since(at: datetime) -> float:
     return max(0.0, (timezone.now() - at).total_seconds())
 
 

@@ -34,6 +34,7 @@ class Tallies(NamedTuple):
 
 def begin() -> None:
     """In a process that was forked: what its parent has counted is not its own."""
+    _added.clear()
     _added.update({key: value for key, value in _counted().items() if value})
 
 

@@ -31,6 +31,7 @@ LOGGERS: dict[str, Any] = {
 
 def configure(*, debug: bool, level: str) -> dict[str, Any]:
     """Structlog's set-up, and Django's LOGGING as its answer."""
+    logging.captureWarnings(not debug)
     structlog.configure(
         processors=[*_steps(), structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_json],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),

@@ -6,7 +6,7 @@ maximum over them.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Lock, Thread
@@ -20,12 +20,12 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from cinema import health, tallies
 from cinema.health import Part, Seen
 from cinema.models import Booking, BookingSeat, Show
+from cinema.outbox import OwedQuerySet
 
 Answer = TypeVar("Answer")
-Labelled = dict[str, float]
+Labelled = Mapping[str, float]
 DATABASE_SECONDS = 2.0
 MOST = 10_000  # rows that are counted of anything
-REQUEST_THREADS = 2  # a process
 IN_PROGRESS = Gauge("marquee_requests_in_progress", "Requests being answered", multiprocess_mode="livesum")
 THREADS = Gauge("marquee_request_threads", "Requests that can be answered at once", multiprocess_mode="livesum")
 PROCESSES = """SELECT (SELECT sum(numbackends) FROM pg_stat_database),
@@ -34,7 +34,7 @@ _asking = Lock()
 
 
 def exposition() -> bytes:
-    return generate_latest(_Everything())  # type: ignore[arg-type] # what it wants of a registry
+    return generate_latest(_Everything())
 
 
 class _Everything:
@@ -63,8 +63,9 @@ def _of_processes() -> Iterable[Metric]:
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
         if not _lives(pid):  # killed: it cannot take back what it said of itself
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-    return multiprocess.MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call,no-any-return]
+            multiprocess.mark_process_dead(pid)
+    together: Iterable[Metric] = multiprocess.MultiProcessCollector(None).collect()
+    return together
 
 
 def _lives(pid: int) -> bool:
@@ -102,19 +103,19 @@ def _of_database() -> tuple[Part, list[Metric]]:
     left = BookingSeat.objects.live().filter(show=OuterRef("pk"))
     cancelling = Show.objects.filter(Exists(left), cancelled_at__isnull=False)[:MOST].count()
     return health.mail(), [
-        _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(lambda rows: rows.objects.owed())),
+        _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(OwedQuerySet.owed)),
         GaugeMetricFamily(
             "marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=health.oldest_owed_seconds()
         ),
-        _gauge("marquee_mails_failed", "Mails refused for good", "kind", _count(lambda rows: rows.objects.failed())),
+        _gauge("marquee_mails_failed", "Mails refused for good", "kind", _count(OwedQuerySet.failed)),
         GaugeMetricFamily("marquee_holds_stale", "Holds past their time that are not swept yet", value=stale),
         GaugeMetricFamily("marquee_shows_being_cancelled", "Cancelled shows with bookings left", value=cancelling),
         *_connections(),
     ]
 
 
-def _count(rows_of: Callable[[type], object]) -> Labelled:
-    return {name: rows_of(rows)[:MOST].count() for name, rows in health.MAILS.items()}  # type: ignore[index]
+def _count(those: Callable[[OwedQuerySet], OwedQuerySet]) -> Labelled:
+    return {name: those(rows.objects.all())[:MOST].count() for name, rows in health.MAILS.items()}
 
 
 def _connections() -> Iterator[Metric]:

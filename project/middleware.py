@@ -89,7 +89,7 @@ def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     match = request.resolver_match
     route = match.route if match else "none"
-    method: str = request.method if request.method in METHODS else "other"  # type: ignore[assignment]
+    method: str = request.method if request.method in METHODS else "other"
     code: str = getattr(response, "refusal_code", "")
     requests, latency = _counted((method, route, response.status_code, code))
     requests.inc()

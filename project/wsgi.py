@@ -16,9 +16,10 @@ if not settings.REDIS_URL:
     log.warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
 from project import doorman, metrics  # noqa: E402 - what they import needs Django set up
+from project.management.commands.serve import REQUEST_THREADS  # noqa: E402
 
 doorman.stand()
-metrics.THREADS.set(metrics.REQUEST_THREADS)
+metrics.THREADS.set(REQUEST_THREADS)
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

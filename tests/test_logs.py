@@ -1,6 +1,5 @@
 """Log lines: one a request and one a change of a booking, with ids and nothing that anybody typed."""
 
-import json
 import logging
 
 import pytest
@@ -12,13 +11,11 @@ from cinema.errors import ShowStarted
 from cinema.logins import Caller
 from cinema.models import BookingEvent, PasswordReset, User
 from project import lines
-from tests.conftest import Api
-from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
-from tests.smtp_server import SMTP, smtp_server
-from workers import tasks
+from tests.factories import a_booking, a_caller, a_clerk, a_customer, a_hold, a_show, make_stale
+from workers import runs, tasks  # noqa: F401 - `runs` hears of every task
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SECRET = "hush7"  # stands in every name, address, password, token, header, query and body of the test below
+SECRET = "hush7"
 ALWAYS = {"timestamp", "level", "logger"}
 
 
@@ -86,6 +83,21 @@ def test_every_change_of_a_booking_is_one_line(api, written, each_way):
         mine | {"action": "cancel", "actor_id": clerk.user_id},
         about | {"action": "expire", "booking_id": stale.pk, "actor_id": None, "seats": 3, "task": "expire_holds"},
     ]
+
+
+def test_every_booking_that_ends_with_its_show_is_one_line(written):
+    show, clerk = a_show(), a_clerk()
+    ended = {a_booking(show=show, seats=(1, 2)).pk: 2, a_hold(show=show, seats=(3,)).pk: 1}
+    written.clear()
+
+    bookings.cancel_show(clerk, show.pk)
+    tasks.cancel_bookings_of_cancelled_shows.apply()
+
+    told = of(written, "marquee.booking")
+    assert {line["booking_id"]: line["seats"] for line in told} == ended
+    assert {(line["action"], line["actor_id"], line["task"]) for line in told} == {
+        ("cancel", clerk.user_id, "cancel_bookings_of_cancelled_shows")
+    }
 
 
 def test_a_refused_change_is_no_line(written):
@@ -158,87 +170,6 @@ def test_a_line_that_is_not_written_is_not_made(api, monkeypatch):
     assert api.post(f"/api/shows/{a_show().pk}/book/", {"seat_number": 1}).status_code == 201
 
     assert made == []
-
-
-def drive(settings) -> None:
-    """Every door, with the secret in all that a person or a program may send, and in what breaks."""
-    settings.DEBUG, settings.ALLOWED_HOSTS = False, ["testserver"]
-    password = f"{SECRET}-pass-word"
-    user = User.objects.create_user(f"{SECRET}_user", f"{SECRET}@example.com", password)
-    clerk = User.objects.create_superuser(f"{SECRET}_clerk", f"clerk@{SECRET}.example", password)
-    odd = {"Referer": f"https://{SECRET}.example/?q={SECRET}", "User-Agent": SECRET, "Cookie": f"sessionid={SECRET}",
-           "X-Forwarded-For": SECRET, "Origin": f"https://{SECRET}.example", "Idempotency-Key": SECRET}  # fmt: skip
-    customer, show = Api(a_caller(user)), a_show()
-    odd_api = Api()
-    for api in (customer, odd_api):
-        api.post("/api/signup/", {"username": f"{SECRET}1", "email": f"{SECRET}1@example.com", "password": password,
-                                  "password_confirm": password, "first_name": SECRET})  # fmt: skip
-        api.post("/api/signup/", {SECRET: SECRET, "email": SECRET})
-        api.post(f"/api/login/?password={password}", {"username": user.username, "password": password}, **odd)
-        api.post("/api/login/", {"username": SECRET, "password": SECRET})
-        api("POST", "/api/login/", raw=f'{{"{SECRET}'.encode())
-        api.post("/api/token/refresh/", {"refresh": SECRET})
-        api.get(f"/api/movies/?search={SECRET}&showing_on={SECRET}", **odd)
-        api.get(f"/api/{SECRET}/?{SECRET}")
-        api.get(f"/{SECRET}")
-        api.get("/api/me/", Authorization=f"Bearer {SECRET}")
-        api.get("/api/movies/", Host=f"{SECRET}.example")
-        api.post("/api/password-reset/", {"email": user.email})
-        api.post("/api/password-reset/confirm/", {"token": SECRET, "new_password": SECRET})
-        api.post(f"/api/shows/{show.pk}/book/?{SECRET}", {"seat_number": 5}, **odd)
-        api.post(f"/api/shows/{show.pk}/book/", {"seat_number": SECRET}, X_Request_ID=f"{SECRET} {SECRET}")
-    staff = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    staff.post(f"/admin/login/?next=/{SECRET}", {"username": clerk.username, "password": password}, headers=odd)
-    staff.post("/admin/login/", {"username": SECRET, "password": SECRET}, secure=True, headers=odd)
-    staff = Client(raise_request_exception=False)
-    staff.post("/admin/login/", {"username": clerk.username, "password": password})
-    staff.get(f"/admin/cinema/booking/?q={SECRET}")
-    staff.get(f"/admin/cinema/movie/{SECRET}/change/")
-    staff.post("/admin/cinema/movie/add/", {"title": SECRET, "duration_minutes": SECRET})
-    with smtp_server() as server:
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
-        server.to_recipient = [f"451 <{user.email}> is over quota", f"550 <{user.email}> is unknown"]
-        for due in mail.queue_due():
-            tasks.send_mail.apply(due)
-
-
-def breakdowns(monkeypatch) -> None:
-    """What breaks quotes what it broke on."""
-
-    def break_down(*_, **__):
-        raise ValueError(SECRET)
-
-    client = Client(raise_request_exception=False)
-    with monkeypatch.context() as broken:
-        broken.setattr("django.contrib.admin.sites.AdminSite.login", break_down)
-        assert client.get(f"/admin/login/?{SECRET}").status_code == 500
-        broken.setattr("cinema.api.movies.Movie.objects", None)
-        assert Api().get(f"/api/movies/?search={SECRET}").status_code == 500
-        broken.setattr(bookings, "expire_stale", break_down)
-        tasks.expire_holds.apply()
-
-
-def test_no_line_holds_what_anybody_typed(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
-    caplog.set_level("INFO")
-
-    drive(settings)
-    breakdowns(monkeypatch)
-
-    said = "".join(capfd.readouterr())
-    told = [json.loads(line) for line in said.splitlines()]  # every line is one of ours
-    assert len(told) > 40
-    assert {line.get("event") for line in told} >= {"request", "booking changed", "mail put off", "failed"}
-    assert [line for line in said.splitlines() if SECRET in line] == []
-
-
-def test_the_search_would_find_a_secret(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
-    """As the libraries write it themselves."""
-    caplog.set_level("INFO")
-    monkeypatch.setattr(lines, "QUOTING", ())
-
-    drive(settings)
-
-    assert SECRET in "".join(capfd.readouterr())
 
 
 def test_in_development_lines_are_for_people(capfd, api):

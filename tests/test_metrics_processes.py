@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def server(transactional_db, tmp_path):
     server = Server(tmp_path)
     wait_until(server.answers)
     yield server
-    os.killpg(server.popen.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # the test has ended it
+        os.killpg(server.popen.pid, signal.SIGKILL)
     server.popen.wait()
 
 
@@ -137,10 +139,7 @@ def test_what_dashboard_and_alerts_ask_for_is_there(server, start):
 
     missing = {name for query in asked_of_prometheus() for name in names_in(query)} - there
     assert missing <= {"marquee_database_connections"}  # SQLite has none
-
-
-def test_an_unknown_name_would_be_found(server):
-    assert names_in("sum(rate(marquee_no_such_total[5m]))") - {name for name, *_ in server.samples()}
+    assert names_in("sum(rate(marquee_no_such_total[5m]))") - there  # an unknown name would be found
 
 
 def test_every_alert_has_its_section_in_the_operations_page():

@@ -11,10 +11,10 @@ class AddIndexBesideSales(migrations.AddIndex):
         if schema_editor.connection.vendor != "postgresql":
             return super().database_forwards(app_label, schema_editor, from_state, to_state)
         model = to_state.apps.get_model(app_label, self.model_name)
-        schema_editor.execute("SET statement_timeout = 0")
+        schema_editor.execute("SET statement_timeout = 0; SET lock_timeout = 0")  # it waits for others, and nobody for it
         schema_editor.remove_index(model, self.index, concurrently=True)  # IF EXISTS
         schema_editor.add_index(model, self.index, concurrently=True)
-        schema_editor.execute("RESET statement_timeout")
+        schema_editor.execute("RESET statement_timeout; RESET lock_timeout")
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
         if schema_editor.connection.vendor != "postgresql":

@@ -7,8 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from project.metrics import REQUEST_THREADS
 from project.preflight import address_of
+
+REQUEST_THREADS = 2  # a process
 
 
 class Command(BaseCommand):
