@@ -54,7 +54,10 @@ def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *,
     rows = ceil(total_seats / width)
     seats = [(number, seat(number)) for number in range(1, total_seats + 1)]
     counts = Counter(drawn.kind for _, drawn in seats)
-    right, bottom = max(LEFT + width * PITCH + 20, 340), TOP + rows * PITCH + BOTTOM
+    right, bottom = (
+        max(LEFT + width * PITCH + 20, 24 + sum(_told_width(kind, counts) for kind in kinds)),
+        TOP + rows * PITCH + BOTTOM,
+    )
     name = "hall wide" if width > NUMBERED else "hall"
     scale = 1 if alone or width > NUMBERED else 1.6  # large enough to be pressed
     dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}" if alone else f".dark .hall{{{DARK}}}"
@@ -101,11 +104,15 @@ def _row(first: int, width: int) -> str:
     return f'<text class="row" x="{LEFT - 8}" y="{y + 13}">{first}</text>'
 
 
+def _told_width(kind: str, counts: Counter[str]) -> int:
+    return 40 + 8 * len(f"{counts[kind]} {kind}")  # wide enough for any reader's font
+
+
 def _legend(kinds: Sequence[str], counts: Counter[str], y: int) -> list[str]:
     drawn, x = [], 12
     for kind in kinds:
         told = f"{counts[kind]} {kind}"
         drawn.append(f'<path class="{kind}" d="M{x} {y}{SHAPES[kind]}"/>')
         drawn.append(f'<text class="told" x="{x + 26}" y="{y + 14}">{told}</text>')
-        x += 38 + 7 * len(told)
+        x += _told_width(kind, counts)
     return drawn

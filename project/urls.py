@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from cinema import dashboard
 from project import pages
 from project.api import api
 
@@ -11,6 +12,7 @@ urlpatterns = [
     path("swagger/", pages.swagger),
     path("redoc/", pages.redoc),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/sales/", admin.site.admin_view(dashboard.sales_later), name="staff_sales"),
     path("admin/", admin.site.urls),
     path("livez", pages.livez),
     path("readyz", pages.readyz),

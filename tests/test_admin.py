@@ -1,9 +1,6 @@
 """The admin: who gets in and sees what, and how users and their logins are kept."""
 
-from datetime import timedelta
-
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import localtime
@@ -16,9 +13,6 @@ from tests.factories import (
     a_show,
 )
 from tests.staff import BOX_OFFICE, PROGRAMME, act, errors, logged_in, page, sentences, show_form, staff, superuser
-
-on_sqlite = connection.vendor == "sqlite"
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.mark.django_db

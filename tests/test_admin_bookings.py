@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import localtime
@@ -23,7 +22,6 @@ from tests.factories import (
 )
 from tests.staff import BOX_OFFICE, act, cancel, cells, page, rows, sentences, staff, superuser
 
-on_sqlite = connection.vendor == "sqlite"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 

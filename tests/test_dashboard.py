@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import localtime, make_aware
@@ -219,3 +220,23 @@ def test_the_front_page_asks_little_however_much_there_is():
     something_of_everything()
 
     assert queries(client, HOME) == few <= 20
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the others have no such time-out, and no such crowd")
+def test_a_sum_that_takes_too_long_is_fetched_behind_the_page(monkeypatch):
+    a_booking()
+    monkeypatch.setattr(dashboard, "sold", lambda days: sql("SELECT 13, 'Film', 1 FROM pg_sleep(0.4)"))
+    client = superuser()
+
+    response = client.get(HOME)
+
+    assert response.context["sales"] == {"later": True}
+    assert f'data-later="{reverse("staff_sales")}"' in response.content.decode()
+    part = client.get(reverse("staff_sales"))
+    assert (part.context["sales"]["total"], "<html" in part.content.decode()) == (1, False)
+    assert client.get(HOME).status_code == 200  # the time-out ended with the page
+
+
+def test_who_may_not_see_bookings_does_not_fetch_their_sum():
+    assert staff(["view_show"]).get(reverse("staff_sales")).status_code == 403
+    assert Client().get(reverse("staff_sales")).status_code == 302

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from cinema import bookings, health, idempotency, mail, one_statement, show_cancelling
+from cinema import bookings, dashboard, finding, health, idempotency, mail, one_statement, show_cancelling
 from cinema.idempotency import Key
 from cinema.models import Booking, Show, User
 from project import metrics as project_metrics
@@ -19,7 +19,8 @@ pytestmark = [
 ]
 
 # 200 000 bookings of 2 000 customers, with a seat and an event each: most past, every tenth of a show to come, one in
-# a hundred a stale hold, and the mail of every hundredth still owed. The shows are an hour apart.
+# a hundred a stale hold, and the mail of every hundredth still owed. The shows are an hour apart,
+# and a booking was made every five minutes.
 HISTORY = """
 INSERT INTO cinema_user (username, email, password, first_name, last_name, is_active, is_staff, is_superuser,
     date_joined)
@@ -34,11 +35,12 @@ INSERT INTO cinema_show (movie_id, screen_id, date_time, total_seats, updated_at
   SELECT (SELECT min(id) FROM cinema_movie) + n % 100, (SELECT min(id) FROM cinema_screen) + n % 10,
     now() + (n - 1800) * interval '1 hour', 200, now()
   FROM generate_series(0, 1999) n;
-INSERT INTO cinema_booking (user_id, show_id, status, holding, reference, expires_at)
+INSERT INTO cinema_booking (user_id, show_id, status, holding, reference, expires_at, created_at)
   SELECT (SELECT min(id) FROM cinema_user) + n % 2000, (SELECT min(id) FROM cinema_show) + n / 100,
     CASE WHEN n % 100 = 0 THEN 'pending' ELSE 'booked' END, CASE WHEN n % 100 = 0 THEN true END, n,
-    CASE WHEN n % 100 = 0 THEN now() - interval '1 minute' END
+    CASE WHEN n % 100 = 0 THEN now() - interval '1 minute' END, now() - (200000 - n) * interval '5 minutes'
   FROM generate_series(0, 199999) n;
+SELECT brin_summarize_new_values('booking_made');
 INSERT INTO cinema_bookingseat (booking_id, show_id, seat_number, taken, held_until)
   SELECT id, show_id, 1 + reference::int % 100, true, expires_at FROM cinema_booking;
 INSERT INTO cinema_bookingevent (booking_id, kind, mail_attempts, mail_error, mail_due_at)
@@ -267,5 +269,33 @@ def test_control_without_its_index_it_reads_all(index, act):
         cursor.execute(f"DROP INDEX {index}")
     with statements() as told:
         act()
+
+    assert all_read_whole(told)
+
+
+STAFF = ["tonight", "cancelling", "sales", "mails"]
+
+
+@pytest.mark.parametrize("part", STAFF)
+def test_the_front_page_of_the_staff(part):
+    with statements() as told:
+        getattr(dashboard, part)()
+
+    assert all_read_whole(told) == {}
+
+
+@pytest.mark.parametrize("typed", ["77777", "past777", "past77@example.com", "nobody"])
+def test_what_a_clerk_looks_for(typed):
+    with statements() as told:
+        list(finding.bookings(Booking.objects.order_by("-id"), typed)[:100])
+
+    assert all_read_whole(told) == {}
+
+
+def test_control_without_its_index_the_front_page_reads_all():
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX booking_made")
+    with statements() as told:
+        dashboard.sales()
 
     assert all_read_whole(told)
