@@ -1,8 +1,10 @@
 """Things to sell and people to sell them to, with the least that a test has to say."""
 
 from datetime import timedelta
+from functools import cache
 from itertools import count
 
+from django.contrib.auth.hashers import get_hasher, make_password
 from django.utils import timezone
 
 from cinema import bookings
@@ -13,9 +15,16 @@ numbers = count(1)
 PASSWORD = "a long enough passphrase"
 
 
+@cache
+def hashed(_algorithm: str) -> str:
+    """Once a process and hasher: it takes longer than the rest of most tests."""
+    return make_password(PASSWORD)
+
+
 def a_customer(name: str = "", **fields) -> User:
     name = name or f"customer{next(numbers)}"
-    return User.objects.create_user(name, f"{name}@example.com", PASSWORD, **fields)
+    password = hashed(get_hasher().algorithm)
+    return User.objects.create(username=name, email=f"{name}@example.com", password=password, **fields)
 
 
 def a_movie(**fields) -> Movie:
