@@ -152,7 +152,9 @@ class SeatMap:
         customer = customer_of(typed.customer)
         require_seats(typed, show)
         if "confirmed" not in request.POST:
-            return self._asked(request, show, sale(show, typed, customer))
+            return self._asked(
+                request, show, sale(show, typed, customer, sees=request.user.has_perm("cinema.view_user"))
+            )
         caller = Caller(_clerk(request), staff=True, customer_id=customer.pk)
         told = bookings.book(caller, show.pk, typed.seats).booking
         booking = Booking.objects.get(pk=told["id"])

@@ -79,9 +79,18 @@ def described(user: User) -> str:
     return ", ".join(filter(None, [user.get_full_name(), user.email]))
 
 
-def sale(show: Show, typed: Typed, customer: User) -> Deed:
-    mailed = "Nobody is mailed." if customer.username == accounts.WALK_IN else f"A mail goes to {customer.email}."
-    lines = [f"Seats: {typed.told}", f"Customer: {customer.username} {described(customer)}".strip(), f"The {show.told}"]
+def sale(show: Show, typed: Typed, customer: User, *, sees: bool) -> Deed:
+    """With the customer's name and e-mail for who may see customers."""
+    mailed = (
+        "Nobody is mailed."
+        if customer.username == accounts.WALK_IN
+        else f"A mail goes to {customer.email if sees else 'the customer'}."
+    )
+    lines = [
+        f"Seats: {typed.told}",
+        f"Customer: {customer.username} {described(customer) if sees else ''}".strip(),
+        f"The {show.told}",
+    ]
     fields = {"do": "sell", "seats": typed.told, "customer": typed.customer}
     return Deed("Book these seats?", f"They are sold at once. {mailed}", lines, "Yes, book them", fields)
 

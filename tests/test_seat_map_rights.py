@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from cinema.models import Booking, Show
-from tests.factories import a_booking, a_show
+from tests.factories import a_booking, a_customer, a_show
 from tests.staff import BOX_OFFICE, PROGRAMME, staff
 from tests.test_seat_map import seats_page
 
@@ -54,3 +54,14 @@ def test_a_sale_wants_a_post_that_comes_from_our_own_page():
     assert response.status_code == 403
     assert client.get(seats_page(show), {"do": "sell", "seats": "5", "confirmed": "yes"}).status_code == 200
     assert not Booking.objects.exists()
+
+
+def test_who_may_not_see_customers_sells_to_one_without_learning_the_mail():
+    mia, show = a_customer("mia"), a_show()
+    data = {"do": "sell", "seats": "5", "customer": "mia"}
+
+    html = staff(["view_show", "change_booking"]).post(seats_page(show), data).content.decode()
+
+    assert "A mail goes to the customer." in html
+    assert mia.email not in html
+    assert mia.email in staff(BOX_OFFICE).post(seats_page(show), data).content.decode()
