@@ -69,7 +69,8 @@ def _seen(show: Any) -> Context:
     percent = {
         name: round(100 * seats / show.total_seats, 1) for name, seats in (("sold", show.sold), ("held", show.held))
     }
-    return {"show": show, "in": until(show.date_time - show.now), "free": free, "percent": percent}
+    is_open = show.date_time > show.now
+    return {"show": show, "in": until(show.date_time - show.now), "open": is_open, "free": free, "percent": percent}
 
 
 def until(left: timedelta) -> str:
