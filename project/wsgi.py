@@ -9,6 +9,7 @@ import structlog
 from django import db
 from django.conf import settings
 from django.core import cache, signals
+from django.core.handlers import base
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
@@ -22,10 +23,10 @@ from project.management.commands.serve import REQUEST_THREADS  # noqa: E402
 
 doorman.stand()
 metrics.THREADS.set(REQUEST_THREADS)
-# A connection that broke is found at the start of the next request; at the end of each, all this finds nothing to do
-# and takes a twentieth of a call. (`queries` is filled with DEBUG alone.)
-signals.request_finished.disconnect(db.close_old_connections)
-signals.request_finished.disconnect(cache.close_caches)
+# A connection that broke is found, and the urlconf set, at the start of the next request; at the end of each, all this
+# finds nothing to do and takes a twentieth of a call. (`queries` is filled with DEBUG alone.)
+for idle in (db.close_old_connections, cache.close_caches, base.reset_urlconf):
+    signals.request_finished.disconnect(idle)
 if not settings.DEBUG:
     signals.request_started.disconnect(db.reset_queries)
 
