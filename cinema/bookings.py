@@ -10,10 +10,20 @@ The database row alone says "this seat is yours". On PostgreSQL the transaction 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
-from cinema import answers, idempotency, logins, one_statement, seat_locks, show_cancelling, step_by_step, throttles
+from cinema import (
+    answers,
+    idempotency,
+    logins,
+    one_statement,
+    seat_locks,
+    show_cancelling,
+    step_by_step,
+    telling,
+    throttles,
+)
 from cinema.answers import Outcome
 from cinema.database_errors import is_deadlock, is_lock_timeout
 from cinema.errors import BookingClosed, HoldExpired, IdempotencyInProgress, NotFound, SeatContended, ShowStarted
@@ -89,20 +99,27 @@ def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
     """Cancel what up to `limit` customers have of cancelled shows, and say how many bookings that were.
 
     Each customer in a transaction of its own, so whatever dies leaves nothing half done and the next call goes on.
-    Several may run at once: who is busy, with another call or by a cancel of their own, is left for later.
+    Several may run at once: who is busy, with another call or by a cancel of their own, is left for later. What fails
+    for one customer is told by their id, stops none of the others, and is raised at the end.
     """
-    cancelled = 0
+    cancelled, failed = 0, None
     for show_id, user_id in show_cancelling.customers_left(limit):
         try:
             with transaction.atomic(durable=True):
                 count, seats = show_cancelling.cancel_all_of(show_id, user_id)
-        except OperationalError as error:
-            if not (is_lock_timeout(error) or is_deadlock(error)):
+        except DatabaseError as error:
+            if is_lock_timeout(error) or is_deadlock(error):
+                continue
+            if not connection.is_usable():
                 raise
+            telling.not_cancelled(show_id, user_id, error)
+            failed = error
             continue
         if count:
             seat_locks.give_back(show_id, seats)
         cancelled += count
+    if failed:
+        raise failed
     return cancelled
 
 

@@ -37,7 +37,7 @@ from cinema.staff_pages import local
 
 SELL, SEE, CANCEL_SHOW = "cinema.change_booking", "cinema.view_booking", "cinema.change_show"
 KINDS = ["free", "chosen", "held", "booked"]
-LARGEST = 10**18
+LONGEST = 18  # digits of a number that a row may have
 SUGGESTED = 8
 
 
@@ -93,7 +93,7 @@ class SeatMap:
         if not self.admin.has_view_permission(request):
             raise PermissionDenied
         rows = Show.objects.select_related("movie", "screen").annotate(now=Now())
-        show = rows.filter(pk=show_id).first() if show_id < LARGEST else None
+        show = rows.filter(pk=show_id).first() if show_id < 10**LONGEST else None
         if show is None:
             raise Http404
         return show
@@ -116,8 +116,8 @@ class SeatMap:
 
     def _picked(self, request: HttpRequest, show: Show) -> dict[str, Any] | None:
         """The booking that a clerk has pressed in the map."""
-        number = request.GET.get("booking", "")
-        if not (request.user.has_perm(SEE) and number.isdecimal() and int(number) < LARGEST):
+        number = _number(request.GET.get("booking", ""))
+        if number is None or not request.user.has_perm(SEE):
             return None
         rows = Booking.objects.annotate(now=Now()).select_related("user").prefetch_related("seats")
         booking: Any = rows.filter(pk=number, show=show).first()
@@ -163,12 +163,13 @@ class SeatMap:
         return _to(show, f"?booking={booking.pk}")
 
     def _cancel(self, request: HttpRequest, show: Show) -> HttpResponse:
-        number = request.POST.get("booking", "")
+        number = _number(request.POST.get("booking", ""))
         rows = Booking.objects.select_related("user").prefetch_related("seats").filter(show=show)
-        booking = rows.filter(pk=number).first() if number.isdecimal() and int(number) < LARGEST else None
+        booking = rows.filter(pk=number).first() if number else None
         if booking is None:
             raise Http404
-        if "confirmed" not in request.POST:
+        changed = request.POST.get("status", booking.status) != booking.status  # since the question was asked
+        if changed or "confirmed" not in request.POST:
             return self._asked(request, show, cancellation(show, booking))
         done = "Hold freed" if booking.status == Booking.Status.PENDING else "Cancelled"
         bookings.cancel(Caller(_clerk(request), staff=True), booking.pk)
@@ -180,13 +181,18 @@ class SeatMap:
         if "confirmed" not in request.POST:
             return self._asked(request, show, closing(show))
         bookings.cancel_show(Caller(_clerk(request), staff=True), show.pk)
-        self.admin.log_change(request, show, "The whole show cancelled.")
+        if show.cancelled_at is None:  # before this
+            self.admin.log_change(request, show, "The whole show cancelled.")
         self.admin.message_user(request, "The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS)
         return _to(show)
 
 
 def _clerk(request: HttpRequest) -> int:
     return int(request.user.pk or 0)
+
+
+def _number(typed: str) -> int | None:
+    return int(typed) if typed.isdecimal() and len(typed) <= LONGEST else None
 
 
 def _address(show: Show) -> str:

@@ -13,6 +13,7 @@ from cinema import accounts, finding
 from cinema.errors import Invalid
 from cinema.models import Booking, BookingSeat, Show, User
 
+MOST_TYPED = 100  # each stands in the link of every free seat
 SPELLED = re.compile(r"[0-9,;\s]*")
 
 
@@ -29,6 +30,8 @@ class Typed(NamedTuple):
         if not SPELLED.fullmatch(text):
             raise Invalid("Write the seats as numbers, such as 5, 6.")
         numbers = {int(number) for number in re.findall(r"[0-9]{1,9}", text)}
+        if len(numbers) > MOST_TYPED:
+            raise Invalid(f"One booking has at most {settings.MAX_SEATS_PER_BOOKING} seats: make several.")
         return cls(sorted(numbers), data.get("customer", "").strip())
 
     @property
@@ -98,7 +101,7 @@ def sale(show: Show, typed: Typed, customer: User, *, sees: bool) -> Deed:
 def cancellation(show: Show, booking: Booking) -> Deed:
     lines = [f"{booking.reference}: {booking.user}, seats {', '.join(map(str, booking.seat_numbers))}"]
     lines.append(f"The {show.told}")
-    fields = {"do": "cancel", "booking": booking.pk}
+    fields = {"do": "cancel", "booking": booking.pk, "status": booking.status}
     if booking.status == Booking.Status.PENDING:
         told = "Its seats are free again at once. The customer is not mailed."
         return Deed("Free this hold?", told, lines, "Yes, free it", fields)

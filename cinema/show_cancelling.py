@@ -35,12 +35,13 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
         rows, live = Show.objects.filter(pk=show_id, cancelled_at=None), show.live_bookings()
         rows.update(cancelled_at=Now(), cancelled_by=caller.user_id, live_when_cancelled=live, updated_at=Now())
         show.refresh_from_db()
+        transaction.on_commit(partial(telling.show_cancelled, show_id, caller.user_id))
     return show
 
 
 def customers_left(limit: int) -> list[tuple[int, int]]:
     """Up to `limit` pairs of a cancelled show and a customer who has a live booking of it."""
-    seats = BookingSeat.objects.live().filter(show__cancelled_at__isnull=False)
+    seats = BookingSeat.objects.live().filter(show__cancelled_at__isnull=False, show__cancelled_by__isnull=False)
     pairs = seats.order_by("show_id", "booking__user_id").values_list("show_id", "booking__user_id").distinct()
     return list(pairs[:limit])
 

@@ -9,7 +9,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
@@ -43,6 +43,8 @@ class CopyForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
         first, last = found.get("first_day"), found.get("last_day")
+        if first and first < localtime().date():
+            raise forms.ValidationError("The first day is today or later.")
         if first and last and not 0 <= (last - first).days < MOST_DAYS:
             raise forms.ValidationError(f"The last day comes after the first, by less than {MOST_DAYS} days.")
         return found
@@ -99,8 +101,10 @@ class ShowAdmin(Shared):
         return "cancelled" if show.cancelled_at else ""
 
     @button("Seat map, counter and cancelling", path="to-seats")
-    def seat_map(self, _request: HttpRequest, object_id: str) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:cinema_show_seats", args=[object_id]))
+    def seat_map(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if (show := self.get_object(request, object_id)) is None:
+            raise Http404
+        return HttpResponseRedirect(reverse("admin:cinema_show_seats", args=[show.pk]))
 
     @admin.action(description="Copy to other days", permissions=["add"])
     def copy(self, request: HttpRequest, queryset: QuerySet[Show]) -> HttpResponse | None:

@@ -62,6 +62,16 @@ def cancelled(show_id: int, actor_id: int | None, bookings: dict[int, int]) -> N
         changed("cancel", booking_id, show_id, actor_id, seats)
 
 
+def show_cancelled(show_id: int, actor_id: int) -> None:
+    """Behind the commit. The lines of its bookings follow, as the workers come to them."""
+    log.info("show cancelled", show_id=show_id, actor_id=actor_id)
+
+
+def not_cancelled(show_id: int, user_id: int, error: Exception) -> None:
+    """Of a cancelled show: what this customer has of it still stands, and is tried again by the next sweep."""
+    log.error("bookings not cancelled", show_id=show_id, user_id=user_id, exc_info=error)
+
+
 def expired(booking_ids: Iterable[int]) -> None:
     """Behind the commit: holds that ran out. Nobody did it. A line each would take longer than all the rest."""
     if ids := list(booking_ids):

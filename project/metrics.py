@@ -7,6 +7,7 @@ maximum over them.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Lock, Thread
@@ -63,7 +64,8 @@ def _of_processes() -> Iterable[Metric]:
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
         if not _lives(pid):  # killed: it cannot take back what it said of itself
-            multiprocess.mark_process_dead(pid)
+            with suppress(FileNotFoundError):  # another scrape was faster
+                multiprocess.mark_process_dead(pid)
     together: Iterable[Metric] = multiprocess.MultiProcessCollector(None).collect()
     return together
 

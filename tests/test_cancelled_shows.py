@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_redis import get_redis_connection
@@ -405,3 +405,35 @@ def test_a_deactivated_clerks_cancellation_goes_on():
 
     assert sweep() == 1
     assert booking.events.get(kind="cancelled").actor_id == clerk.user_id
+
+
+def test_what_fails_for_one_customer_stops_none_of_the_others(monkeypatch, written):
+    show, unlucky = a_show(), a_caller()
+    bad, good = a_booking(unlucky, show, (1,)), a_booking(None, show, (2,))
+    cancelled(show)
+    cancel_all_of = show_cancelling.cancel_all_of
+
+    def fails(show_id: int, user_id: int):
+        if user_id == unlucky.user_id:
+            raise DataError("a row that no statement takes")
+        return cancel_all_of(show_id, user_id)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(show_cancelling, "cancel_all_of", fails)
+        with pytest.raises(DataError):
+            sweep()
+
+    assert (history(bad), history(good)) == (["booked"], ["booked", "cancelled"])
+    (line,) = (line for line in written if line["event"] == "bookings not cancelled")
+    assert (line["show_id"], line["user_id"]) == (show.pk, unlucky.user_id)
+    assert sweep() == 1
+
+
+def test_the_clerks_cancellation_is_one_line(written):
+    show, clerk = a_show(), a_clerk()
+
+    bookings.cancel_show(clerk, show.pk)
+    bookings.cancel_show(clerk, show.pk)
+
+    (line,) = (line for line in written if line["event"] == "show cancelled")
+    assert (line["show_id"], line["actor_id"]) == (show.pk, clerk.user_id)

@@ -251,3 +251,29 @@ def test_a_full_hall_asks_no_more_than_an_empty_one():
         a_booking(show=show, seats=tuple(range(first, first + 10)))
 
     assert queries(client, seats_page(show)) == empty <= 20
+
+
+def test_a_hold_that_was_confirmed_since_the_question_is_not_freed_by_its_answer():
+    caller, show = a_caller(), a_show()
+    hold = a_hold(caller, show)
+    client = staff(BOX_OFFICE)
+    asked = post(client, show, "cancel", confirmed=False, booking=hold.pk)
+    bookings.confirm(caller, hold.pk)
+
+    again = client.post(seats_page(show), asked.context["fields"] | {"confirmed": "yes"})
+
+    assert (asked.context["title"], again.context["title"]) == ("Free this hold?", "Cancel this booking?")
+    assert Booking.objects.get(pk=hold.pk).status == "booked"
+    client.post(seats_page(show), again.context["fields"] | {"confirmed": "yes"})
+    assert Booking.objects.get(pk=hold.pk).status == "cancelled"
+
+
+def test_numbers_without_end_are_not_found_and_not_drawn():
+    show, client = a_show(), staff(BOX_OFFICE)
+
+    assert post(client, show, "cancel", booking="9" * 5000).status_code == 404
+    assert client.get(seats_page(show), {"booking": "9" * 5000}).status_code == 200
+    assert client.get("/admin/cinema/show/abc/to-seats/").status_code == 404
+    many = ",".join(map(str, range(1, 200)))
+    assert hall(client, show, seats=many)[1] == "free"
+    assert "make several" in "".join(sentences(post(client, show, "sell", seats=many)))

@@ -38,10 +38,10 @@ def ends(task_id: str, task: Any, **_: Any) -> None:
 def fails(sender: Any, exception: BaseException, **_: Any) -> None:
     """Celery's own line would quote the exception, which may quote a customer."""
     name = _short(sender.name)
-    metrics.TASK_FAILURES.labels(name).inc()
     if isinstance(exception, AWAY):
         log.error("failed: the next tick tries again", task=name, error=type(exception).__name__)
     else:
+        metrics.TASK_FAILURES.labels(name).inc()
         log.error("failed", task=name, exc_info=exception)
 
 

@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
     dependencies = [("cinema", "0003_rows_that_count")]
 
     operations = [
+        migrations.RunPython(make_walk_in, migrations.RunPython.noop),  # first: what it refuses has changed no table
         migrations.AddField(
             "show",
             "cancelled_by",
@@ -59,7 +60,6 @@ class Migration(migrations.Migration):
                 name="event_mailed_with", fields=["mailed_with"], condition=Q(mailed_with__isnull=False)
             ),
         ),
-        migrations.RunPython(make_walk_in, migrations.RunPython.noop),
         migrations.AddConstraint(
             "user",
             models.CheckConstraint(

@@ -13,11 +13,11 @@ def build(apps, schema_editor):
     """On PostgreSQL, where there may be millions; beside sales. One that was cut off half-way is made anew."""
     if schema_editor.connection.vendor != "postgresql":
         return
-    schema_editor.execute("SET statement_timeout = 0")
+    schema_editor.execute("SET statement_timeout = 0; SET lock_timeout = 0")  # it waits for others, and nobody for it
     for name, definition in INDEXES.items():
         schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         schema_editor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {definition}")
-    schema_editor.execute("RESET statement_timeout")
+    schema_editor.execute("RESET statement_timeout; RESET lock_timeout")
 
 
 def remove(apps, schema_editor):

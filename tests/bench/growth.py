@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "performance"
-CALLS, WARM_UP = 300, 40
+CALLS, WARM_UP = 150, 20
 SHOWS, SEATS, CUSTOMERS, HISTORY = 200, 300, 50, 5_000
 AXES = {
     "shows": [200, 2_000, 20_000],
