@@ -156,8 +156,10 @@ def test_the_server_keeps_to_its_document(server):
     assert not report.failures, "\n\n".join(report.failures[:10])
     assert report.cases >= CASES
     well = {name for name, seen in report.statuses.items() if any(200 <= status < 300 for status in seen)}
-    # Nobody guesses the password of the run's own customer; it would end the run's token.
-    assert set(report.statuses) - well == {"POST /api/me/password/"}
+    # Nobody guesses the password of the run's own customer; it would end the run's token. A short run may be refused
+    # all three holds that it asks for, since one customer has one hold of a show.
+    missed = {"POST /api/me/password/"} if IN_CI else {"POST /api/me/password/", "POST /api/shows/{show_id}/hold/"}
+    assert {"POST /api/me/password/"} <= set(report.statuses) - well <= missed
 
 
 def no_404(operation, schemas):
