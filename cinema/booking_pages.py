@@ -53,14 +53,14 @@ class BookingAdmin(ReadOnly):
     list_filter = (StatusFilter, BookingDayFilter)
     list_per_page = MOST_AT_ONCE
     search_fields = ("reference",)  # for the box to be there: `finding` does it
-    search_help_text = "Reference, name or e-mail from its beginning, or film"
+    search_help_text = f"Reference, name or e-mail from its beginning, or film; {finding.MOST_WORDS} words count"
     fields = ("reference", "user", "show", "seat_numbers", "reads_as", "expires_at", "created_at", "updated_at")
     inlines = (EventInline,)
     actions = ("cancel", "export")
     actions_detail = ("seat_map",)
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
-        return finding.bookings(queryset, search_term), False
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return finding.bookings(queryset, search_term, sees=request.user.has_perm("cinema.view_user")), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
         stale = When(status=Booking.Status.PENDING, expires_at__lte=Now(), then=Value(Booking.Status.EXPIRED.value))

@@ -3,34 +3,55 @@
 PostgreSQL has an index for each of these; a `LIKE '%word%'` over a join would read every booking that there is.
 """
 
+from functools import reduce
+from operator import and_
+
 from django.db.models import Q, QuerySet
 
+from cinema.errors import Invalid
 from cinema.models import Booking, Movie, Show, User
 
-MOST_CUSTOMERS = 500  # of a word that fits more of them, a clerk types more letters
+MOST_CUSTOMERS = 500  # the newest: of a word that fits more of them, a clerk types more letters
+MOST_WORDS = 5  # those behind them are left out, as each is asked about: somebody may paste a whole mail
 
 
-def customers(typed: str) -> QuerySet[User]:
-    """Whose username, e-mail, first or last name begins with each of the words."""
+def customers(typed: str, *, sees: bool = True) -> QuerySet[User]:
+    """Whose username begins with each of the words; for who may see customers, or e-mail, first or last name."""
     rows = User.objects.all()
-    for word in typed.split():
+    for word in typed.split()[:MOST_WORDS]:
         name = User.normalize_username(word)
-        login = Q(username__startswith=name) | Q(email__startswith=name)
-        rows = rows.filter(login | Q(first_name__istartswith=word) | Q(last_name__istartswith=word))
+        found = Q(username__startswith=name)
+        if sees:
+            found |= Q(email__startswith=name) | Q(first_name__istartswith=word) | Q(last_name__istartswith=word)
+        rows = rows.filter(found)
     return rows
 
 
 def customer(typed: str) -> User | None:
-    """The one of this username or e-mail."""
+    """The one of this username or e-mail. Raises Invalid if these are two: a username may be another's e-mail."""
     name = User.normalize_username(typed.strip())
-    return User.objects.filter(Q(username=name) | Q(email=name)).first() if name else None
+    found = list(User.objects.filter(Q(username=name) | Q(email=name))) if name else []
+    if len(found) > 1:
+        called, mailed = sorted((user.email == name, user.username) for user in found)
+        raise Invalid(
+            f"Two accounts fit {name}: it is the username of {called[1]} and the e-mail of {mailed[1]}. "
+            f"Write {mailed[1]}, or the e-mail of {called[1]}."
+        )
+    return found[0] if found else None
 
 
-def bookings(rows: QuerySet[Booking], typed: str) -> QuerySet[Booking]:
-    """Those of `rows` that each word leads to: by their reference, their customer or their film."""
-    for word in typed.split():
-        rows = rows.filter(_led_to_by(word))
-    return rows
+def bookings(rows: QuerySet[Booking], typed: str, *, sees: bool) -> QuerySet[Booking]:
+    """Those of `rows` that each word leads to: by their reference, their customer or their film.
+
+    Who may not see customers (`sees`) finds them by their usernames alone, or learned by trying who has which e-mail.
+    """
+    words = typed.split()[:MOST_WORDS]
+    if not words:
+        return rows
+    found = reduce(and_, [_led_to_by(word, sees) for word in words])
+    if len(words) > 1:  # of each word of a common name alone, the one who is meant may be too old an account
+        found |= Q(user__in=_newest(typed, sees))
+    return rows.filter(found)
 
 
 def with_reference(typed: str) -> list[int]:
@@ -39,10 +60,14 @@ def with_reference(typed: str) -> list[int]:
     return list(Booking.objects.filter(reference__in=[*words, *map(str.upper, words)]).values_list("pk", flat=True))
 
 
-def _led_to_by(word: str) -> Q:
+def _newest(typed: str, sees: bool) -> list[int]:
+    return list(customers(typed, sees=sees).order_by("-pk").values_list("pk", flat=True)[:MOST_CUSTOMERS])
+
+
+def _led_to_by(word: str, sees: bool) -> Q:
     """Asked beforehand who and what the word means: a join with OR over it would use no index."""
     found = Q(reference__in=[word, word.upper()])
-    if users := list(customers(word).values_list("pk", flat=True)[:MOST_CUSTOMERS]):
+    if users := _newest(word, sees):
         found |= Q(user__in=users)
     if movies := list(Movie.objects.filter(title__icontains=word).values_list("pk", flat=True)):
         found |= Q(show__in=Show.objects.filter(movie__in=movies).order_by().values("pk"))

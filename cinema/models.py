@@ -42,11 +42,11 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         return self.filter(holding=True, expires_at__lte=Now())
 
     def with_status(self, status: str) -> Self:
-        """By the status that customers read: a stale hold is expired, swept or not."""
+        """By the status that customers read: a stale hold is expired, swept or not. A hold is indexed by `holding`."""
         if status == Booking.Status.EXPIRED:
-            return self.filter(Q(status=status) | Q(status=Booking.Status.PENDING, expires_at__lte=Now()))
+            return self.filter(Q(status=status) | Q(holding=True, expires_at__lte=Now()))
         if status == Booking.Status.PENDING:
-            return self.filter(status=status, expires_at__gt=Now())
+            return self.filter(holding=True, expires_at__gt=Now())
         return self.filter(status=status)
 
 

@@ -12,6 +12,7 @@ from cinema.models import Booking, Show, User
 from project import metrics as project_metrics
 from tests.conftest import Api
 from tests.factories import a_caller, a_clerk
+from tests.staff import page, superuser
 
 pytestmark = [
     pytest.mark.django_db,
@@ -191,7 +192,9 @@ def test_what_is_on(show, path):
     assert all_read_whole(told) == {}
 
 
-@pytest.mark.parametrize("question", ["", "?status=expired", "?upcoming=true", "?limit=100&offset=50"])
+@pytest.mark.parametrize(
+    "question", ["", "?status=expired", "?status=pending", "?upcoming=true", "?limit=100&offset=50"]
+)
 def test_a_page_of_ones_own_bookings(caller, question):
     with statements() as told:
         response = Api(caller).get(f"/api/my-bookings/{question}")
@@ -260,6 +263,7 @@ def test_the_purge_of_old_keys():
     ("index", "act"),
     [
         ("booking_stale, booking_one_hold", lambda: bookings.expire_stale(1000)),
+        ("booking_stale, booking_one_hold", lambda: list(Booking.objects.with_status("pending")[:100])),
         ("bookingevent_owed", lambda: mail.queue_due(500)),
         ("booking_of_user", lambda: list(Booking.objects.filter(user=User.objects.first()).order_by("-id")[:50])),
     ],
@@ -284,11 +288,22 @@ def test_the_front_page_of_the_staff(part):
     assert all_read_whole(told) == {}
 
 
-@pytest.mark.parametrize("typed", ["77777", "past777", "past77@example.com", "nobody"])
-def test_what_a_clerk_looks_for(typed):
+@pytest.mark.parametrize("sees", [True, False])
+@pytest.mark.parametrize("typed", ["77777", "past777", "past77@example.com", "past777 past77", "nobody"])
+def test_what_a_clerk_looks_for(typed, sees):
     with statements() as told:
-        list(finding.bookings(Booking.objects.order_by("-id"), typed)[:100])
+        list(finding.bookings(Booking.objects.order_by("-id"), typed, sees=sees)[:100])
 
+    assert all_read_whole(told) == {}
+
+
+def test_the_list_of_holds():
+    """Those of another status are read from the newest on, until a page is full."""
+    client = superuser()
+    with statements() as told:
+        client.get(page("booking_changelist"), {"status": "pending"})
+
+    assert sum('"cinema_booking"' in sql for sql, _ in told) == 2  # counted, and shown
     assert all_read_whole(told) == {}
 
 
