@@ -21,9 +21,9 @@ from unfold import admin as unfold
 from cinema import bookings, exports, finding, mail
 from cinema.errors import Refusal
 from cinema.logins import Caller
-from cinema.models import Booking, BookingEvent
+from cinema.models import Booking, BookingEvent, PasswordReset
 from cinema.outbox import OwedQuerySet
-from cinema.staff_pages import BookingDayFilter, MailFilter, ReadOnly, StatusFilter, button, local
+from cinema.staff_pages import BookingDayFilter, MailFilter, ModelAdmin, ReadOnly, StatusFilter, button, local
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[BookingEvent, Booking]
@@ -176,4 +176,24 @@ class BookingEventAdmin(ReadOnly):
     @admin.action(description="Send the mail again, if it failed", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: OwedQuerySet) -> None:
         """Only what has failed: a mail that was sent is not sent twice."""
+        self.message_user(request, f"Failed mails that will be sent again: {mail.send_again(queryset)}.")
+
+
+@admin.register(PasswordReset)
+class PasswordResetAdmin(ReadOnly):
+    """The mails alone: their token is made as each is sent, and stands nowhere."""
+
+    list_display = ("user", "at", "mail_state", "mail_error")
+    fields = ("user", "at", "mail_state", "mail_attempts", "mail_due_at", "mail_sent_at", "mail_failed_at",
+              "mail_error")  # fmt: skip
+    sortable_by = ()
+    list_select_related = ("user",)
+    list_filter = (MailFilter,)
+    ordering = ("-id",)
+    actions = ("send_again",)
+    has_delete_permission = ModelAdmin.has_delete_permission  # or who once forgot a password could not be deleted
+
+    @admin.action(description="Send the mail again, if it failed", permissions=["change"])
+    def send_again(self, request: HttpRequest, queryset: OwedQuerySet) -> None:
+        """Its token is made anew, and counts from then."""
         self.message_user(request, f"Failed mails that will be sent again: {mail.send_again(queryset)}.")

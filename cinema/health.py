@@ -125,9 +125,9 @@ def mail() -> Part:
 
 
 def refused_mails() -> int:
-    """Refused for good within a day, and not sent again since; up to MOST are counted."""
+    """Refused for good within a day, and not sent again since."""
     since = timezone.now() - REFUSED_SINCE
-    return sum(rows.objects.failed().filter(mail_failed_at__gt=since)[:MOST].count() for rows in MAILS.values())
+    return sum(rows.objects.failed().filter(mail_failed_at__gt=since).count() for rows in MAILS.values())
 
 
 def oldest_owed_seconds() -> float:
@@ -152,7 +152,8 @@ def _seconds_since(at: datetime) -> float:
 
 def _redis(seen: Seen | None) -> Part:
     if seen:
-        return Part("redis", True, "Answers.")
+        waiting = ", ".join(f"{tasks} in {queue}" for queue, tasks in seen.queues.items())
+        return Part("redis", True, f"Answers. Broker's queues: {waiting}; workers have taken {seen.taken}.")
     why = "Does not answer" if settings.REDIS_URL else "REDIS_URL is not set"
     return Part("redis", False, f"{why}: seats are sold without locks, and no worker is asked for mails.")
 

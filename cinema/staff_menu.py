@@ -14,6 +14,7 @@ MENU: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Shows", "theaters", "admin:cinema_show_changelist?day=week", "cinema.view_show"),
             ("Bookings", "confirmation_number", "admin:cinema_booking_changelist", "cinema.view_booking"),
             ("Mails and history", "mail", "admin:cinema_bookingevent_changelist", "cinema.view_bookingevent"),
+            ("Password mails", "lock_reset", "admin:cinema_passwordreset_changelist", "cinema.view_passwordreset"),
             ("Customers", "group", "admin:cinema_user_changelist", "cinema.view_user"),
         ],
     ),

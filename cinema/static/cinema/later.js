@@ -2,8 +2,13 @@
 window.addEventListener("load", async () => {
   const part = document.querySelector("[data-later]");
   if (!part) return;
-  const answer = await fetch(part.dataset.later, { credentials: "same-origin", redirect: "error" });
-  if (!answer.ok) return;
-  part.innerHTML = await answer.text();
+  try {
+    const answer = await fetch(part.dataset.later, { credentials: "same-origin", redirect: "error" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    part.innerHTML = await answer.text();
+  } catch {
+    part.querySelector("p").textContent = "The sales could not be summed up. Reload the page to try again.";
+    return;
+  }
   renderCharts(); // unfold's, which found none before
 });
