@@ -24,7 +24,8 @@ FIGURE = re.compile(r'href="([^"]*\?mail=(?:owed|failed))"[^>]*><b>(\d+)</b>')
 
 def refuse(*mails) -> None:
     for one in mails:
-        type(one).objects.filter(pk=one.pk).update(mail_due_at=None, mail_failed_at=Now(), mail_error="550 unknown")
+        state = {"mail_due_at": None, "mail_sent_at": None, "mail_failed_at": Now(), "mail_error": "550 unknown"}
+        type(one).objects.filter(pk=one.pk).update(**state)
 
 
 def some_mails() -> None:
@@ -137,7 +138,7 @@ def test_an_open_page_hears_of_a_killed_worker(all_well):
     as_if_passed(16, health.WORKERS)
 
     html = client.get(HOUSE).content.decode()
-    assert "celery@here is silent for 16 s" in html
+    assert re.search("celery@here is silent for 1[67] s", html)
     assert "<html" not in html
     assert queries(client, HOUSE) <= 12
 
