@@ -100,7 +100,8 @@ def test_every_booking_that_ends_with_its_show_is_one_line(written):
     bookings.cancel_show(clerk, show.pk)
     tasks.cancel_bookings_of_cancelled_shows.apply()
 
-    told = of(written, "marquee.booking")
+    shows, *told = of(written, "marquee.booking")
+    assert (shows["event"], shows["show_id"], shows["actor_id"]) == ("show cancelled", show.pk, clerk.user_id)
     assert {line["booking_id"]: line["seats"] for line in told} == ended
     assert {(line["action"], line["actor_id"], line["task"]) for line in told} == {
         ("cancel", clerk.user_id, "cancel_bookings_of_cancelled_shows")

@@ -26,7 +26,7 @@ from tests.seat_world import World
 pytestmark = pytest.mark.django_db(transaction=True)
 
 IN_CI = 200, 50
-EXAMPLES, STEPS = IN_CI if os.environ.get("CI") and connection.vendor == "postgresql" else (25, 30)
+EXAMPLES, STEPS = IN_CI if os.environ.get("CI") and connection.vendor == "postgresql" else (15, 30)
 TOTAL_SEATS = 6
 # Jumps are multiples of 50 s and all else ends between two of them, so the seconds that a run takes do not count.
 HOLD_SECONDS, STARTS_IN_SECONDS = 625, 5025
