@@ -1,5 +1,6 @@
 """What the API tells of a row: the contract's fields as plain values, the same for every way that leads to them."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, NamedTuple
@@ -8,9 +9,11 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.timezone import get_default_timezone
 
+from cinema.compiled import Compiled
 from cinema.models import Booking, BookingQuerySet, BookingSeat, Movie
 
 Answer = dict[str, Any]
+PAGE = 50  # as long as a list is, unless its caller asks for another length
 PENDING = Booking.Status.PENDING.value
 # what `show_of` and `booking_of` want, in their order
 SHOW_COLUMNS = (
@@ -101,7 +104,17 @@ def booking_rows() -> BookingQuerySet:
 
 def bookings(rows: QuerySet[Booking]) -> list[Answer]:
     """These of `booking_rows`, in their order, in two queries: of plain columns, since a model instance costs more."""
-    found = list(rows.values_list(*COLUMNS))
+    return _told(rows.values_list(*COLUMNS))
+
+
+def newest_of(user_id: int) -> list[Answer]:
+    """The first page of what a customer has."""
+    return _told(NEWEST.rows(user_id))
+
+
+def _told(rows: Iterable[Sequence[Any]]) -> list[Answer]:
+    """Rows of COLUMNS."""
+    found = list(rows)
     seats: dict[int, list[int]] = {pk: [] for pk, *_ in found}
     for pk, seat_number in BookingSeat.objects.filter(booking__in=seats).values_list("booking", "seat_number"):
         seats[pk].append(seat_number)
@@ -109,6 +122,11 @@ def bookings(rows: QuerySet[Booking]) -> list[Answer]:
         booking_of(pk, reference, show_of(*show), sorted(seats[pk]), status, *times)
         for pk, reference, status, *times, show in ((*row[:7], row[7:]) for row in found)
     ]
+
+
+NEWEST = Compiled(
+    lambda user_id: booking_rows().filter(user=user_id).order_by("-id")[:PAGE].values_list(*COLUMNS)
+)
 
 
 def booking_with(pk: int) -> Answer:

@@ -73,12 +73,13 @@ def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
 
 
 @told("cancel")
-def cancel(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
+def cancel(caller: Caller, booking_id: int, key: Key | None = None, *, seen: str | None = None) -> Outcome:
     """Give the seats back; of a cancelled one it is the same answer again.
 
-    Raises NotFound, HoldExpired, ShowStarted.
+    Raises NotFound, HoldExpired, ShowStarted. Who has `seen` a status cancels that alone: a hold that was confirmed
+    meanwhile is BookingClosed to a clerk who frees holds.
     """
-    outcome = _settle(caller, key, lambda: _cancel(caller, booking_id))
+    outcome = _settle(caller, key, lambda: _cancel(caller, booking_id, seen))
     seat_locks.give_back(outcome.booking["show"]["id"], outcome.booking["seat_numbers"])
     return outcome
 
@@ -222,11 +223,13 @@ def _confirm(caller: Caller, booking_id: int) -> Outcome:
     return Outcome(answers.booking_with(booking_id))
 
 
-def _cancel(caller: Caller, booking_id: int) -> Outcome:
+def _cancel(caller: Caller, booking_id: int, seen: str | None) -> Outcome:
     booking = _owned(caller, booking_id)
     if booking.status == CANCELLED:
         return Outcome(answers.booking_with(booking_id), ended="same")
     _refuse_expired(booking)
+    if seen not in (None, booking.status):
+        raise BookingClosed(f"It is {booking.status} since you looked at it. Nothing was cancelled: look again.")
     show = step_by_step.locked_show(booking.show_id)
     if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
         raise ShowStarted

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import hiredis
 from django.conf import settings
 from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
@@ -76,14 +77,22 @@ redis = Breaker()
 def call(*command: Word) -> Any:
     """One round trip. Raises RedisError, a time-out too, and then the next call connects anew."""
     connection = _connection()
-    connection.send_command(*command)
+    connection.send_packed_command([_packed(*command)])
     return connection.read_response()
 
 
 def tell(*command: Word) -> None:
     """Send a command that nobody waits for. Raises RedisError if it cannot even be sent."""
-    connection = _connection()
-    connection.send_packed_command(connection.pack_commands([("CLIENT", "REPLY", "SKIP"), command]))
+    _connection().send_packed_command([UNANSWERED + _packed(*command)])
+
+
+def _packed(*words: Word) -> bytes:
+    """In C; the client's own way to it costs more than the packing."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub knows of one word alone
+    return packed
+
+
+UNANSWERED = _packed("CLIENT", "REPLY", "SKIP")  # the command behind it
 
 
 def distrust_key(user_id: int) -> str:

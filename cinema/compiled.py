@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
+from cinema import prepared
+
 SLOT = 2**31 - 77  # stands for the value in the SQL that is kept; no id of ours
 
 
@@ -17,6 +19,9 @@ class Compiled:
         self.build = build
 
     def rows(self, value: int) -> list[list[Any]]:
+        if prepared.serves():
+            sql, values = self._named
+            return prepared.rows(sql, {name: value if own == SLOT else own for name, own in values.items()})
         sql, params, converters = self._written
         with connection.cursor() as cursor:
             cursor.execute(sql, [value if param == SLOT else param for param in params])
@@ -26,6 +31,13 @@ class Compiled:
                 for convert in functions:
                     row[position] = convert(row[position], column, connection)
         return rows
+
+    @cached_property
+    def _named(self) -> tuple[str, dict[str, Any]]:
+        """PostgreSQL's, with a name in each parameter's place."""
+        sql, params, _ = self._written
+        values = {f"p{number}": param for number, param in enumerate(params)}
+        return sql % tuple(f"%({name})s" for name in values), values
 
     @cached_property
     def _written(self) -> tuple[str, tuple[Any, ...], dict[int, Any]]:

@@ -24,10 +24,8 @@ class Key(NamedTuple):
     fingerprint: str
 
 
-def key_from(header: str | None, method: str, path: str, body: Any) -> Key | None:
-    """The key of a request, None without one. Raises BadIdempotencyKey. The body counts in canonical form."""
-    if header is None:
-        return None
+def key_from(header: str, method: str, path: str, body: Any) -> Key:
+    """The key of a request that has one. Raises BadIdempotencyKey. The body counts in canonical form."""
     if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
         raise BadIdempotencyKey
     canonical = orjson.dumps([method, path, body], option=orjson.OPT_SORT_KEYS)

@@ -10,7 +10,7 @@ import secrets
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 
 from cinema.accounts import AuthSession, PasswordReset, User
@@ -48,6 +48,11 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         if status == Booking.Status.PENDING:
             return self.filter(holding=True, expires_at__gt=Now())
         return self.filter(status=status)
+
+    def with_reads_as(self) -> Any:
+        """Annotated with `reads_as`, the status that customers read."""
+        stale = models.When(status=Booking.Status.PENDING, expires_at__lte=Now(), then=Value(Booking.Status.EXPIRED))
+        return self.annotate(reads_as=models.Case(stale, default=F("status")))
 
 
 class Booking(models.Model):

@@ -13,10 +13,13 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.transaction import TransactionManagementError
 
-from cinema import answers, logins, logs, telling
+from cinema import answers, logins, logs, prepared, telling
 from cinema.errors import NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted, TokenInvalid
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, new_reference
+from cinema.prepared import serves
+
+__all__ = ["expire_stale", "serves", "take"]
 
 # Every parameter is cast: the statement is prepared, and one that stands twice has no type of its own.
 SALE = """
@@ -93,10 +96,6 @@ class Found(NamedTuple):
     too_small: bool
 
 
-def serves() -> bool:
-    return connection.vendor == "postgresql"
-
-
 def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> answers.Answer | None:
     """The new booking, or None if it takes the steps one by one. `seats` are sorted. Raises what `bookings.book` does.
 
@@ -117,9 +116,7 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
         "request": logs.request_id(),
     }
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(SALE, values)
-            row = cursor.fetchone()
+        (row,) = prepared.rows(SALE, values)
     except IntegrityError:
         return None  # somebody was faster by a hair: look again
     found, (booking_id, expires_at, created_at), show = Found(*row[:7]), row[7:10], row[10:]
@@ -146,7 +143,7 @@ def _require_no_transaction() -> None:
         raise TransactionManagementError("This statement is its own transaction.")
 
 
-def _refuse(found: Found, caller: Caller, seats: list[int], show: tuple[Any, ...]) -> None:
+def _refuse(found: Found, caller: Caller, seats: list[int], show: list[Any]) -> None:
     """Raise what forbids the sale, in the order of the steps one by one, if no more than this row is needed to know."""
     show_id, *_, total_seats, cancelled_at = show
     if not found.login:

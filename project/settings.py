@@ -58,15 +58,22 @@ INSTALLED_APPS = [
     "project.apps.Lockouts",
     "ninja",  # its own static files: Swagger and ReDoc load nothing from outside
 ]
+CORS = ["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []
 MIDDLEWARE = [
+    "project.middleware.RequestMiddleware",  # around the redirect to HTTPS, too
     "django.middleware.security.SecurityMiddleware",
-    "project.middleware.RequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "project.site.CorsMiddleware",
-    "project.site.SessionMiddleware",
+    *CORS,
+    "project.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "project.site.AuthenticationMiddleware",
-    "project.site.MessageMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+API_MIDDLEWARE = [  # of these, what a call with a token and no cookie needs: see ShorterWayForTheApi
+    "project.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    *CORS,
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"

@@ -5,21 +5,23 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import django
 import structlog
 from django import db
 from django.conf import settings
 from django.core import cache, signals
 from django.core.handlers import base
-from django.core.wsgi import get_wsgi_application
+from django.core.handlers.wsgi import WSGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-django = get_wsgi_application()
+django.setup(set_prefix=False)
 if not settings.REDIS_URL:
     log = structlog.get_logger("marquee.server")
     log.warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
 from project import doorman, metrics  # noqa: E402 - what they import needs Django set up
 from project.management.commands.serve import REQUEST_THREADS  # noqa: E402
+from project.middleware import ShorterWayForTheApi  # noqa: E402
 
 doorman.stand()
 metrics.THREADS.set(REQUEST_THREADS)
@@ -29,6 +31,12 @@ for idle in (db.close_old_connections, cache.close_caches, base.reset_urlconf):
     signals.request_finished.disconnect(idle)
 if not settings.DEBUG:
     signals.request_started.disconnect(db.reset_queries)
+
+
+class Handler(ShorterWayForTheApi, WSGIHandler): ...
+
+
+handler = Handler()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -45,4 +53,4 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
             environ["CONTENT_LENGTH"] = "cut off"  # refused by RequestMiddleware: half a body is not acted upon
         else:
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    return django(environ, start_response)
+    return handler(environ, start_response)

@@ -7,12 +7,14 @@ import structlog
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
+from django.test.client import ClientHandler
 from django_redis import get_redis_connection
 
 from cinema import breaker, health, one_statement, tokens
 from cinema.logins import Caller
 from cinema.models import AuthSession, User
 from project import lines
+from project.middleware import ShorterWayForTheApi
 from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show
 from tests.real_programs import start  # noqa: F401 - a fixture
 from tests.smtp_server import SMTP, smtp_server
@@ -118,11 +120,16 @@ def unchanged(request, world):
             yield
 
 
+class Served(ShorterWayForTheApi, ClientHandler):
+    """Of the middlewares, what the server has."""
+
+
 class Api:
     """A REST client: JSON in and out, with the token of a customer or without."""
 
     def __init__(self, caller: Caller | None = None):
         self.caller, self.client = caller, Client(raise_request_exception=False)
+        self.client.handler = Served(enforce_csrf_checks=False)
         self.token = None
         if caller:
             jti = AuthSession.objects.get(pk=caller.session_id).refresh_jti

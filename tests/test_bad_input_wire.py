@@ -151,4 +151,4 @@ def test_the_pages_outside_the_api_stand_it_too():
 def test_a_content_type_that_django_cannot_read_would_be_a_server_error():
     """The control: without the guard in project/wsgi.py nobody catches it."""
     with pytest.raises((LookupError, ValueError)):
-        wsgi.django({"REQUEST_METHOD": "GET", "CONTENT_TYPE": "a/b; c*=x''%FF", "wsgi.input": io.BytesIO()}, None)
+        wsgi.handler({"REQUEST_METHOD": "GET", "CONTENT_TYPE": "a/b; c*=x''%FF", "wsgi.input": io.BytesIO()}, None)

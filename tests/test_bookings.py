@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from cinema import bookings
@@ -112,7 +113,7 @@ def test_another_customers_booking_is_not_found(verb):
     "end",
     [
         lambda caller: AuthSession.objects.filter(pk=caller.session_id).update(revoked_at=timezone.now()),
-        lambda caller: AuthSession.objects.filter(pk=caller.session_id).update(expires_at=timezone.now()),
+        lambda caller: AuthSession.objects.filter(pk=caller.session_id).update(expires_at=Now()),
         lambda caller: AuthSession.objects.filter(pk=caller.session_id).delete(),
         lambda caller: User.objects.filter(pk=caller.user_id).update(is_active=False),
     ],

@@ -5,18 +5,17 @@ from datetime import date
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db import connection
 from django.db.models import FilteredRelation, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from ninja import Query, Router
 
-from cinema import answers, seat_picture
+from cinema import answers, prepared, seat_picture
 from cinema.api.answering import json_response
 from cinema.api.errors import refuses
 from cinema.api.fields import Day, Flag, Id, Search
-from cinema.api.schemas import MovieOut, MoviePage, Page, SeatMapOut, ShowOut, ShowPage
+from cinema.api.schemas import FIRST_PAGE, MovieOut, MoviePage, Page, SeatMapOut, ShowOut, ShowPage
 from cinema.compiled import Compiled
 from cinema.errors import Invalid, NotFound
 from cinema.models import BookingSeat, Movie, Show, ShowQuerySet, seats_free
@@ -104,19 +103,23 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     openapi_extra=DRAWN,
 )
 def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
-    """The hall as SVG, to be embedded by `<img>`: which seats are free and which are taken, in light and in dark."""
+    """The hall as SVG, to be embedded: which seats are free and which are taken, in light and in dark."""
     total, seats = _seat_map(show_id)
+    show: Any = Show.objects.annotate(now=Now()).get(pk=show_id)
+    note = "cancelled" if show.cancelled_at else "started" if show.date_time <= show.now else ""
     taken = set(seats)
 
     def seat(number: int) -> Seat:
         kind = "taken" if number in taken else "free"
         return Seat(kind, f"Seat {number}: {kind}")
 
-    picture = seat_picture.draw(total, seat, ["free", "taken"], alone=True)
+    picture = seat_picture.draw(total, seat, ["free", "taken"], alone=True, note=note)
     response = HttpResponse(picture, content_type=SVG)
-    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return _if_changed(request, response)
+    answer: Any = _if_changed(request, response)
+    answer.xframe_options_exempt = True  # for `<object>`; of a 304 as well, whose headers a browser adds to what it has
+    return answer  # type: ignore[no-any-return]
 
 
 def _seat_map(show_id: int) -> tuple[int, list[int]]:
@@ -125,7 +128,7 @@ def _seat_map(show_id: int) -> tuple[int, list[int]]:
     if not rows:
         raise NotFound
     total, taken = rows[0]
-    return total, taken if connection.vendor == "postgresql" else sorted(seat for _, seat in rows if seat)
+    return total, taken if prepared.serves() else sorted(seat for _, seat in rows if seat)
 
 
 def _if_changed(request: HttpRequest, response: HttpResponse) -> HttpResponseBase | None:
@@ -161,7 +164,7 @@ def _seats(show_id: int) -> QuerySet[Show, Any]:
     On PostgreSQL in one row, with the numbers as a sorted array: a tenth less of the map's time.
     """
     shows = Show.objects.filter(pk=show_id).order_by()
-    if connection.vendor == "postgresql":
+    if prepared.serves():
         seats = BookingSeat.objects.live().filter(show=OuterRef("pk")).order_by("seat_number")
         return shows.values_list("total_seats", ArraySubquery(seats.values("seat_number")))
     held = Q(seats__held_until=None) | Q(seats__held_until__gt=Now())
@@ -169,7 +172,6 @@ def _seats(show_id: int) -> QuerySet[Show, Any]:
     return shows.annotate(live=live).values_list("total_seats", "live__seat_number")
 
 
-FIRST_PAGE = Page(limit=50, offset=0)
-UPCOMING = Compiled(lambda movie_id: _shows(movie_id)[: FIRST_PAGE.limit])
+UPCOMING = Compiled(lambda movie_id: _shows(movie_id)[: answers.PAGE])
 ONE_SHOW = Compiled(lambda show_id: _columns(Show.objects.filter(pk=show_id)))
 SEATS = Compiled(_seats)

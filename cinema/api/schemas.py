@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from ninja import Field, Schema
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from cinema.answers import Answer
+from cinema.answers import PAGE, Answer
 from cinema.api import examples
 from cinema.api.fields import NO_NUL, Email, Name, Password, SeatNumber, StatusName, Token, Username, WholeNumber
 
@@ -119,7 +119,7 @@ class Seats(Input):
 
 
 class Page(Schema):
-    limit: WholeNumber = Field(50, ge=1, le=100)
+    limit: WholeNumber = Field(PAGE, ge=1, le=100)
     offset: WholeNumber = Field(0, ge=0, le=1_000_000)
 
     def of(self, rows: QuerySet[Any, Row], tell: Callable[[QuerySet[Any, Row]], list[Answer]]) -> Answer:
@@ -129,6 +129,9 @@ class Page(Schema):
     def told(self, items: list[Answer], count: Callable[[], int]) -> Answer:
         whole = len(items) < self.limit and (items or not self.offset)
         return {"items": items, "count": self.offset + len(items) if whole else count()}
+
+
+FIRST_PAGE = Page(limit=PAGE, offset=0)
 
 
 class TokensOut(Schema):

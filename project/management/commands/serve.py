@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from project.preflight import address_of
 
-REQUEST_THREADS = 2  # a process
+REQUEST_THREADS = 3  # a process
 
 
 class Command(BaseCommand):
