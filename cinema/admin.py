@@ -1,4 +1,7 @@
-"""What staff see of people: users and their groups, logins and lock-outs. The other pages are registered from here."""
+"""What staff see of people: users and their groups, logins and lock-outs, and what staff did.
+
+The other pages are registered from here.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from axes.models import AccessAttempt
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import admin as auth
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.text import capfirst
 from unfold import forms as unfold
 
 from cinema import booking_pages, finding, lockouts, show_pages
 from cinema.accounts import WALK_IN
 from cinema.models import AuthSession, User
-from cinema.staff_pages import ModelAdmin, ReadOnly, Shared, local
+from cinema.staff_pages import ModelAdmin, ReadOnly, Shared, local, named
 
 __all__ = ["booking_pages", "show_pages"]  # Django looks for what is registered in this file alone
 
@@ -74,24 +80,29 @@ class GroupAdmin(Shared, GroupAdminBase):
     pass
 
 
-@admin.register(AuthSession)
-class AuthSessionAdmin(ReadOnly):
-    list_display = fields = ("user", "created_at", "expires_at", "revoked_at")
-    list_select_related = ("user",)
-    search_fields = ("user__username", "user__email")
+class OfUsers(ReadOnly):
+    """The newest first, found by whose they are."""
+
+    search_fields = ("user__username", "user__email")  # for the box to be there
     ordering = ("-id",)
-    actions = ("end",)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
         users = finding.customers(search_term).values_list("pk", flat=True)[: finding.MOST_CUSTOMERS]
         return (queryset.filter(user__in=list(users)) if search_term else queryset), False
 
+
+@admin.register(AuthSession)
+class AuthSessionAdmin(OfUsers):
+    list_display = fields = ("user", "created_at", "expires_at", "revoked_at")
+    list_select_related = ("user",)
+    actions = ("end",)
     has_delete_permission = ModelAdmin.has_delete_permission  # or a user who ever logged in could not be deleted
 
     @admin.action(description="End the selected logins", permissions=["change"])
     def end(self, request: HttpRequest, queryset: QuerySet[AuthSession]) -> None:
+        whose = named(queryset, "user__username")
         ended = AuthSession.objects.filter(pk__in=queryset.values("pk")).revoke()
-        self.message_user(request, f"Logins ended: {ended}.")
+        self.done_to_many(request, "Logins ended", ended, whose)
 
 
 @admin.register(AccessAttempt)
@@ -107,4 +118,24 @@ class LockoutAdmin(ReadOnly):
 
     @admin.action(description="Let the selected try again", permissions=["change"])
     def clear(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        self.message_user(request, f"Counts of wrong passwords cleared: {queryset.delete()[0]}.")
+        whose = named(queryset, "username")
+        self.done_to_many(request, "Counts of wrong passwords cleared", queryset.delete()[0], whose)
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(OfUsers):
+    """What staff did. Nobody deletes a line, nor whoever has one: who left is deactivated."""
+
+    list_display = fields = ("action_time", "user", "what", "done")
+    list_select_related = ("user", "content_type")
+    sortable_by = ()  # the time has no index
+
+    @admin.display(description="to what")
+    def what(self, entry: LogEntry) -> str:
+        address = None if entry.is_deletion() else entry.get_admin_url()
+        told = f"{capfirst(entry.content_type.name)}: {entry.object_repr}" if entry.content_type else entry.object_repr
+        return format_html('<a class="desk-link" href="{}">{}</a>', address, told) if address else told
+
+    @admin.display(description="what was done")
+    def done(self, entry: LogEntry) -> str:
+        return entry.get_change_message() or str(entry.get_action_flag_display())

@@ -8,10 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
-from django.db.models import Case, F, QuerySet, Value, When
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -19,11 +16,13 @@ from django.urls import reverse
 from unfold import admin as unfold
 
 from cinema import bookings, exports, finding, mail
+from cinema.counter import seats_told
 from cinema.errors import Refusal
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, PasswordReset
 from cinema.outbox import OwedQuerySet
-from cinema.staff_pages import BookingDayFilter, MailFilter, ModelAdmin, ReadOnly, StatusFilter, button, local
+from cinema.staff_filters import BookingDayFilter, MailFilter, StatusFilter
+from cinema.staff_pages import ModelAdmin, ReadOnly, button, local, named
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[BookingEvent, Booking]
@@ -59,13 +58,16 @@ class BookingAdmin(ReadOnly):
     actions = ("cancel", "export")
     actions_detail = ("seat_map",)
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        return finding.bookings(queryset, search_term, sees=request.user.has_perm("cinema.view_user")), False
+    def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Of an action Django asks twice: what its words mean is looked up once, by a query for each."""
+        if not hasattr(request, "meant"):
+            request.meant = finding.bookings(search_term, sees=request.user.has_perm("cinema.view_user"))
+        return queryset.filter(request.meant), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
-        stale = When(status=Booking.Status.PENDING, expires_at__lte=Now(), then=Value(Booking.Status.EXPIRED.value))
-        rows: QuerySet[Booking] = super().get_queryset(request)
-        return rows.annotate(reads_as=Case(stale, default=F("status"))).prefetch_related("seats")
+        rows: Any = super().get_queryset(request)
+        shown: QuerySet[Booking] = rows.with_reads_as().prefetch_related("seats")
+        return shown
 
     @admin.display(description="status", ordering="reads_as")
     def reads_as(self, booking: Any) -> str:
@@ -106,7 +108,7 @@ class BookingAdmin(ReadOnly):
             "told": told,
             "lines": [_line(booking) for booking in chosen],
             "yes": "Yes, cancel them",
-            "fields": {"action": "cancel"},
+            "fields": {"action": "cancel", **{_seen(booking): booking.status for booking in chosen}},
             "chosen": [str(booking.pk) for booking in chosen],
             "back": request.get_full_path(),
         }
@@ -115,13 +117,7 @@ class BookingAdmin(ReadOnly):
     def export(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponseBase:
         """Of all that the list finds, by "Select all", or of the chosen ones; it leaves a log entry."""
         query = request.GET.urlencode()
-        LogEntry.objects.create(
-            user_id=request.user.pk or 0,
-            content_type=ContentType.objects.get_for_model(Booking),
-            object_repr="Bookings as CSV",
-            action_flag=CHANGE,
-            change_message=f"Exported as CSV{': ' if query else ''}{query}"[:1000],
-        )
+        self.log_many(request, f"Exported as CSV{': ' if query else ''}{query}", "Bookings as CSV")
         return exports.bookings_csv(queryset, with_customers=request.user.has_perm("cinema.view_user"))
 
     @button("Show in the hall, or cancel", path="seats")
@@ -135,21 +131,28 @@ class BookingAdmin(ReadOnly):
 
     def _cancelled(self, request: Any, booking: Booking) -> bool:
         """Each in its own transaction, with its seat locks around it: what is refused stops none of the others."""
-        if booking.status == Booking.Status.CANCELLED:
-            self.message_user(request, f"{booking}: it was cancelled before.", messages.WARNING)
-            return False
+        seen = request.POST.get(_seen(booking), booking.status)
         try:
-            bookings.cancel(Caller(request.user.pk, staff=True), booking.pk)
+            outcome = bookings.cancel(Caller(request.user.pk, staff=True), booking.pk, seen=seen)
         except Refusal as refusal:
             self.message_user(request, f"{booking}: {refusal.detail}", messages.ERROR)
             return False
-        self.log_change(request, booking, "Cancelled.")
-        return True
+        if outcome.ended == "done":
+            self.log_change(request, booking, "Cancelled.")
+            return True
+        self.message_user(request, f"{booking}: it was cancelled before.", messages.WARNING)
+        return False
+
+
+def _seen(booking: Booking) -> str:
+    """The field of the question that says what the clerk read of this booking."""
+    return f"status{booking.pk}"
 
 
 def _line(booking: Any) -> str:
-    seats = ", ".join(map(str, booking.seat_numbers))
-    return f"{booking.reference}: {booking.user}, {booking.show}, seats {seats} ({booking.reads_as})"
+    return (
+        f"{booking.reference}: {booking.user}, {booking.show}, {seats_told(booking.seat_numbers)} ({booking.reads_as})"
+    )
 
 
 @admin.register(BookingEvent)
@@ -176,7 +179,7 @@ class BookingEventAdmin(ReadOnly):
     @admin.action(description="Send the mail again, if it failed", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: OwedQuerySet) -> None:
         """Only what has failed: a mail that was sent is not sent twice."""
-        self.message_user(request, f"Failed mails that will be sent again: {mail.send_again(queryset)}.")
+        _send_again(self, request, queryset, "booking__reference")
 
 
 @admin.register(PasswordReset)
@@ -196,4 +199,9 @@ class PasswordResetAdmin(ReadOnly):
     @admin.action(description="Send the mail again, if it failed", permissions=["change"])
     def send_again(self, request: HttpRequest, queryset: OwedQuerySet) -> None:
         """Its token is made anew, and counts from then."""
-        self.message_user(request, f"Failed mails that will be sent again: {mail.send_again(queryset)}.")
+        _send_again(self, request, queryset, "user__username")
+
+
+def _send_again(page: ReadOnly, request: HttpRequest, rows: OwedQuerySet, whose: str) -> None:
+    whose = named(rows.failed(), whose)
+    page.done_to_many(request, "Failed mails that will be sent again", mail.send_again(rows), whose)

@@ -1,43 +1,25 @@
-"""The seat map of a show, at which a clerk sells, cancels, and frees holds: through the functions that the API calls.
-
-Each deed asks first (a page that says what will be done), is done once that page is sent, is told in a sentence, and
-leaves a log entry. A refusal leads back to the map, with the seats and the customer as they were typed.
-"""
+"""The seat map of a show: the hall as it is, what the clerk has typed and pressed, and customers who are suggested."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models.functions import Now
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 
-from cinema import accounts, bookings, finding, seat_picture
-from cinema.counter import (
-    Deed,
-    Typed,
-    cancellation,
-    closing,
-    customer_of,
-    described,
-    require_seats,
-    sale,
-    typed_or_nothing,
-)
-from cinema.errors import Refusal
-from cinema.logins import Caller
+from cinema import accounts, finding, seat_picture
+from cinema.counter import Typed, described, typed_or_nothing
+from cinema.deeds import CANCEL_SHOW, LIVE, SELL, Deeds
 from cinema.models import Booking, BookingSeat, Show
 from cinema.seat_picture import Seat
-from cinema.staff_pages import local
+from cinema.staff_pages import LONGEST, local, row_number
 
-SELL, SEE, CANCEL_SHOW = "cinema.change_booking", "cinema.view_booking", "cinema.change_show"
+SEE = "cinema.view_booking"
 KINDS = ["free", "chosen", "held", "booked"]
-LONGEST = 18  # digits of a number that a row may have
 SUGGESTED = 8
 
 
@@ -59,7 +41,7 @@ class SeatMap:
     def page(self, request: HttpRequest, show_id: int) -> HttpResponse:
         show = self._show(request, show_id)
         if request.method == "POST":
-            return self._act(request, show)
+            return Deeds(self.admin, request, show).do(request.POST.get("do", ""))
         typed = typed_or_nothing(request.GET)
         context = {
             **self.admin.admin_site.each_context(request),
@@ -116,91 +98,16 @@ class SeatMap:
 
     def _picked(self, request: HttpRequest, show: Show) -> dict[str, Any] | None:
         """The booking that a clerk has pressed in the map."""
-        number = _number(request.GET.get("booking", ""))
-        if number is None or not request.user.has_perm(SEE):
+        chosen = row_number(request.GET.get("booking", ""))
+        if chosen is None or not request.user.has_perm(SEE):
             return None
-        rows = Booking.objects.annotate(now=Now()).select_related("user").prefetch_related("seats")
-        booking: Any = rows.filter(pk=number, show=show).first()
+        rows = Booking.objects.with_reads_as().select_related("user").prefetch_related("seats")
+        booking = rows.filter(pk=chosen, show=show).first()
         if booking is None:
             return None
-        stale = booking.status == "pending" and booking.expires_at <= booking.now
-        live = booking.status in ("pending", "booked") and not stale
-        status = "expired" if stale else booking.status
-        may_cancel = live and request.user.has_perm(SELL) and show.date_time > booking.now
-        return {"booking": booking, "status": status, "may_cancel": may_cancel}
-
-    def _act(self, request: HttpRequest, show: Show) -> HttpResponse:
-        deeds = {"sell": (SELL, self._sell), "cancel": (SELL, self._cancel), "cancel_show": (CANCEL_SHOW, self._close)}
-        permission, act = deeds.get(request.POST.get("do", ""), ("", None))
-        if act is None or not request.user.has_perm(permission):
-            raise PermissionDenied
-        try:
-            return act(request, show)
-        except Refusal as refusal:
-            self.admin.message_user(request, refusal.detail, messages.ERROR)
-            typed = {name: request.POST.get(name, "") for name in ("seats", "customer", "booking")}
-            return _to(show, "?" + urlencode({name: value for name, value in typed.items() if value}))
-
-    def _asked(self, request: HttpRequest, show: Show, deed: Deed) -> HttpResponse:
-        back = {name: value for name, value in deed.fields.items() if name != "do"}
-        context = {**self.admin.admin_site.each_context(request), **deed._asdict(), "opts": self.admin.opts}
-        context |= {"original": show, "back": f"{_address(show)}?{urlencode(back)}"}
-        return TemplateResponse(request, "admin/cinema/confirm.html", context)
-
-    def _sell(self, request: HttpRequest, show: Show) -> HttpResponse:
-        typed = Typed.of(request.POST)
-        customer = customer_of(typed.customer)
-        require_seats(typed, show)
-        if "confirmed" not in request.POST:
-            return self._asked(
-                request, show, sale(show, typed, customer, sees=request.user.has_perm("cinema.view_user"))
-            )
-        caller = Caller(_clerk(request), staff=True, customer_id=customer.pk)
-        told = bookings.book(caller, show.pk, typed.seats).booking
-        booking = Booking.objects.get(pk=told["id"])
-        self.admin.log_change(request, booking, f"Sold at the counter: seats {typed.told}, to {customer.username}.")
-        self.admin.message_user(request, f"Booked: {booking.reference}, seats {typed.told}.", messages.SUCCESS)
-        return _to(show, f"?booking={booking.pk}")
-
-    def _cancel(self, request: HttpRequest, show: Show) -> HttpResponse:
-        number = _number(request.POST.get("booking", ""))
-        rows = Booking.objects.select_related("user").prefetch_related("seats").filter(show=show)
-        booking = rows.filter(pk=number).first() if number else None
-        if booking is None:
-            raise Http404
-        changed = request.POST.get("status", booking.status) != booking.status  # since the question was asked
-        if changed or "confirmed" not in request.POST:
-            return self._asked(request, show, cancellation(show, booking))
-        done = "Hold freed" if booking.status == Booking.Status.PENDING else "Cancelled"
-        bookings.cancel(Caller(_clerk(request), staff=True), booking.pk)
-        self.admin.log_change(request, booking, f"{done}.")
-        self.admin.message_user(request, f"{done}: {booking.reference}.", messages.SUCCESS)
-        return _to(show)
-
-    def _close(self, request: HttpRequest, show: Show) -> HttpResponse:
-        if "confirmed" not in request.POST:
-            return self._asked(request, show, closing(show))
-        bookings.cancel_show(Caller(_clerk(request), staff=True), show.pk)
-        if show.cancelled_at is None:  # before this
-            self.admin.log_change(request, show, "The whole show cancelled.")
-        self.admin.message_user(request, "The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS)
-        return _to(show)
-
-
-def _clerk(request: HttpRequest) -> int:
-    return int(request.user.pk or 0)
-
-
-def _number(typed: str) -> int | None:
-    return int(typed) if typed.isdecimal() and len(typed) <= LONGEST else None
-
-
-def _address(show: Show) -> str:
-    return reverse("admin:cinema_show_seats", args=[show.pk])
-
-
-def _to(show: Show, query: str = "") -> HttpResponse:
-    return HttpResponseRedirect(_address(show) + query)
+        started = show.date_time <= show.now  # type: ignore[attr-defined] # annotated
+        may_cancel = booking.reads_as in LIVE and request.user.has_perm(SELL) and not started
+        return {"booking": booking, "status": booking.reads_as, "may_cancel": may_cancel}
 
 
 def _is_open(show: Any) -> bool:

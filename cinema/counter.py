@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -53,6 +55,12 @@ class Deed(NamedTuple):
     fields: dict[str, Any]
 
 
+def seats_told(numbers: Iterable[int]) -> str:
+    """As a sentence has them: `seat 5`, or `seats 5, 6`."""
+    listed = [str(number) for number in numbers]
+    return f"{'seat' if len(listed) == 1 else 'seats'} {', '.join(listed)}"
+
+
 def typed_or_nothing(data: Any) -> Typed:
     try:
         return Typed.of(data)
@@ -84,23 +92,35 @@ def described(user: User) -> str:
 
 def sale(show: Show, typed: Typed, customer: User, *, sees: bool) -> Deed:
     """With the customer's name and e-mail for who may see customers."""
-    mailed = (
-        "Nobody is mailed."
-        if customer.username == accounts.WALK_IN
-        else f"A mail goes to {customer.email if sees else 'the customer'}."
-    )
     lines = [
         f"Seats: {typed.told}",
         f"Customer: {customer.username} {described(customer) if sees else ''}".strip(),
         f"The {show.told}",
     ]
-    fields = {"do": "sell", "seats": typed.told, "customer": typed.customer}
-    return Deed("Book these seats?", f"They are sold at once. {mailed}", lines, "Yes, book them", fields)
+    once = secrets.token_hex(16)  # whoever presses twice has pressed once
+    fields = {"do": "sell", "seats": typed.told, "customer": typed.customer, "once": once}
+    told = f"They are sold at once. {_mailed(customer, sees)}"
+    return Deed("Book these seats?", told, lines, "Yes, book them", fields)
+
+
+def confirmation(show: Show, booking: Booking, *, sees: bool) -> Deed:
+    fields = {"do": "confirm", "booking": booking.pk}
+    told = f"Its seats are sold at once. {_mailed(booking.user, sees)}"
+    return Deed("Sell this hold?", told, _lines(show, booking), "Yes, sell it", fields)
+
+
+def _mailed(customer: User, sees: bool) -> str:
+    if customer.username == accounts.WALK_IN:
+        return "Nobody is mailed."
+    return f"A mail goes to {customer.email if sees else 'the customer'}."
+
+
+def _lines(show: Show, booking: Booking) -> list[str]:
+    return [f"{booking.reference}: {booking.user}, {seats_told(booking.seat_numbers)}", f"The {show.told}"]
 
 
 def cancellation(show: Show, booking: Booking) -> Deed:
-    lines = [f"{booking.reference}: {booking.user}, seats {', '.join(map(str, booking.seat_numbers))}"]
-    lines.append(f"The {show.told}")
+    lines = _lines(show, booking)
     fields = {"do": "cancel", "booking": booking.pk, "status": booking.status}
     if booking.status == Booking.Status.PENDING:
         told = "Its seats are free again at once. The customer is not mailed."

@@ -2,69 +2,82 @@
 
 Each part is for who may see its rows by Django's permissions. Each costs a few queries that read tonight, the last two
 weeks or what is owed, and never the whole table. Where two weeks are a million bookings, the page does not wait for
-their sum: it is fetched behind it.
+their sum: it is fetched behind it. What changes by the minute (`shown_now`) is fetched again while the page is open.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection, transaction
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.timezone import localtime, make_aware
+from django.utils.timezone import localtime
 from django.views.decorators.http import require_safe
 from psycopg.errors import QueryCanceled
 
-from cinema import health
+from cinema import health, staff_filters
 from cinema.models import Booking, BookingEvent, BookingSeat, PasswordReset, Show
 from cinema.outbox import OwedMail
 from cinema.programme import Progress
 from cinema.show_counts import with_seats
-from cinema.staff_pages import midnight
+from cinema.staff_filters import midnight
 
 DAYS = 14
-NIGHT_ENDS = time(4)
 JUST_STARTED = timedelta(minutes=30)
 MOST_SHOWS, NEXT_SHOWS, MOST_FILMS, MOST_CANCELLED = 40, 10, 10, 5
 PATIENCE_MS = 120
 MAILS: dict[type[OwedMail], str] = {BookingEvent: "Of bookings", PasswordReset: "Of passwords"}
-TICKS = "#8b93a1"  # readable on white and on dark
 Context = dict[str, Any]
 
 
 def told(request: HttpRequest, context: Context) -> Context:
     """For unfold, which calls it to fill `admin/index.html`."""
+    sales = {"sales": sales_at_once()} if request.user.has_perm("cinema.view_booking") else {}
+    return context | _shown(request) | sales | {"title": "Tonight"}
+
+
+@require_safe
+def shown_now(request: HttpRequest) -> HttpResponse:
+    """The part of the page that the open page fetches again and again."""
+    told = _shown(request)
+    if not any(told.values()):
+        raise PermissionDenied
+    return TemplateResponse(request, "admin/cinema/now.html", told)
+
+
+def _shown(request: HttpRequest) -> Context:
     may = request.user.has_perm
-    parts: dict[str, Callable[[], Context]] = {
-        "cinema.view_show": lambda: {"tonight": tonight(), "cancelling": cancelling()},
-        "cinema.view_booking": lambda: {"sales": sales_at_once()},
-    }
-    for permission, part in parts.items():
-        if may(permission):
-            context |= part()
-    return context | _house(request) | {"title": "Tonight"}
+    shows = {"tonight": tonight(), "cancelling": cancelling()} if may("cinema.view_show") else {}
+    parts = health.parts() if may("cinema.view_booking") else []
+    look = [part.name for part in parts if not part.ok]
+    kinds = [kind for kind in MAILS if may(f"cinema.view_{kind._meta.model_name}")]
+    return shows | {"health": parts, "look": look, "mails": mails(kinds)}
 
 
 def tonight() -> Context:
-    """What starts until the night ends, or what comes next if that is nothing."""
-    night = make_aware(
-        datetime.combine(localtime().date() + timedelta(days=localtime().time() >= NIGHT_ENDS), NIGHT_ENDS)
-    )
-    rows = with_seats(Show.objects.filter(cancelled_at=None, date_time__gt=Now() - JUST_STARTED))
-    rows = rows.select_related("movie", "screen").annotate(now=Now()).order_by("date_time", "pk")
-    of_tonight = rows.filter(date_time__lt=night)
+    """What starts until the night ends; if that is nothing, what comes next.
+
+    A cancelled show stays for its whole night, for those who come to it.
+    """
+    began, ends = staff_filters.tonight()
+    rows = with_seats(Show.objects.order_by("date_time", "pk")).select_related("movie", "screen").annotate(now=Now())
+    stand, cancelled = Q(cancelled_at=None), Q(cancelled_at__isnull=False, date_time__gte=began)
+    starting = Q(date_time__gt=Now() - JUST_STARTED)
+    of_tonight = rows.filter(stand & starting | cancelled, date_time__gt=began - JUST_STARTED, date_time__lt=ends)
     shows = list(of_tonight[:MOST_SHOWS])
-    title = "Tonight" if shows else "Next shows"
     more = max(0, of_tonight.count() - MOST_SHOWS) if len(shows) == MOST_SHOWS else 0
-    return {"title": title, "shows": [_seen(show) for show in shows or rows[:NEXT_SHOWS]], "more": more}
+    title = "Tonight"
+    if all(show.cancelled_at for show in shows):
+        title, shows = "Next shows", [*shows, *rows.filter(stand & starting)[:NEXT_SHOWS]]
+    return {"title": title, "shows": [_seen(show) for show in shows], "more": more}
 
 
 def _seen(show: Any) -> Context:
@@ -72,8 +85,10 @@ def _seen(show: Any) -> Context:
     percent = {
         name: round(100 * seats / show.total_seats, 1) for name, seats in (("sold", show.sold), ("held", show.held))
     }
-    is_open = show.date_time > show.now
-    return {"show": show, "in": until(show.date_time - show.now), "open": is_open, "free": free, "percent": percent}
+    stands = show.cancelled_at is None
+    when = until(show.date_time - show.now) if stands else "cancelled"
+    is_open = stands and show.date_time > show.now
+    return {"show": show, "in": when, "open": is_open, "free": free, "percent": percent}
 
 
 def until(left: timedelta) -> str:
@@ -167,8 +182,8 @@ def _chart(labels: list[str], values: list[int]) -> str:
 
 def _axis(*, horizontal: bool) -> str:
     """Whole numbers along one axis, names along the other; a film's name is too long to stand below its bar."""
-    numbers = {"beginAtZero": True, "ticks": {"precision": 0, "color": TICKS}, "grid": {"tickWidth": 0}}
-    names = {"ticks": {"color": TICKS}, "grid": {"display": False}}
+    numbers = {"beginAtZero": True, "ticks": {"precision": 0}, "grid": {"tickWidth": 0}}
+    names = {"grid": {"display": False}}
     return json.dumps({
         "indexAxis": "y" if horizontal else "x",
         "animation": False,
@@ -176,21 +191,6 @@ def _axis(*, horizontal: bool) -> str:
         "plugins": {"legend": {"display": False}},
         "scales": {"x": numbers, "y": names} if horizontal else {"x": names, "y": numbers},
     })  # fmt: skip
-
-
-@require_safe
-def house_now(request: HttpRequest) -> HttpResponse:
-    """The part of the page that the open page fetches again and again."""
-    told = _house(request)
-    if not any(told.values()):
-        raise PermissionDenied
-    return TemplateResponse(request, "admin/cinema/house.html", told)
-
-
-def _house(request: HttpRequest) -> Context:
-    may = request.user.has_perm
-    kinds = [kind for kind in MAILS if may(f"cinema.view_{kind._meta.model_name}")]
-    return {"health": health.parts() if may("cinema.view_booking") else [], "mails": mails(kinds)}
 
 
 def mails(kinds: Iterable[type[OwedMail]] = MAILS) -> list[Context]:

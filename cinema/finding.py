@@ -4,7 +4,7 @@ PostgreSQL has an index for each of these; a `LIKE '%word%'` over a join would r
 """
 
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 
 from django.db.models import Q, QuerySet
 
@@ -40,18 +40,18 @@ def customer(typed: str) -> User | None:
     return found[0] if found else None
 
 
-def bookings(rows: QuerySet[Booking], typed: str, *, sees: bool) -> QuerySet[Booking]:
-    """Those of `rows` that each word leads to: by their reference, their customer or their film.
+def bookings(typed: str, *, sees: bool) -> Q:
+    """Those that each word leads to: by their reference, their customer or their film.
 
     Who may not see customers (`sees`) finds them by their usernames alone, or learned by trying who has which e-mail.
     """
     words = typed.split()[:MOST_WORDS]
     if not words:
-        return rows
-    found = reduce(and_, [_led_to_by(word, sees) for word in words])
+        return Q()
+    found = reduce(and_, [_led_to_by(word, films, sees) for word, films in zip(words, _films(words), strict=True)])
     if len(words) > 1:  # of each word of a common name alone, the one who is meant may be too old an account
         found |= Q(user__in=_newest(typed, sees))
-    return rows.filter(found)
+    return found
 
 
 def with_reference(typed: str) -> list[int]:
@@ -64,11 +64,19 @@ def _newest(typed: str, sees: bool) -> list[int]:
     return list(customers(typed, sees=sees).order_by("-pk").values_list("pk", flat=True)[:MOST_CUSTOMERS])
 
 
-def _led_to_by(word: str, sees: bool) -> Q:
+def _films(words: list[str]) -> list[list[int]]:
+    """Of each word those that it is part of, in one query for all."""
+    named = {f"word{number}": Q(title__icontains=word) for number, word in enumerate(words)}
+    rows = Movie.objects.filter(reduce(or_, named.values())).annotate(**named).order_by()
+    found = list(rows.values_list("pk", *named))
+    return [[pk for pk, *named_by in found if named_by[number]] for number in range(len(words))]
+
+
+def _led_to_by(word: str, films: list[int], sees: bool) -> Q:
     """Asked beforehand who and what the word means: a join with OR over it would use no index."""
     found = Q(reference__in=[word, word.upper()])
     if users := _newest(word, sees):
         found |= Q(user__in=users)
-    if movies := list(Movie.objects.filter(title__icontains=word).values_list("pk", flat=True)):
-        found |= Q(show__in=Show.objects.filter(movie__in=movies).order_by().values("pk"))
+    if films:
+        found |= Q(show__in=Show.objects.filter(movie__in=films).order_by().values("pk"))
     return found

@@ -1,15 +1,16 @@
 """What the house runs on, part by part: Redis, the workers, their beat and the mails, each with a sentence for people.
 
 A worker tells Redis every two seconds that it lives, and takes its name away when it ends well. One that was killed
-stays listed: it reads as silent, or as killed and back once another of its name has started. The beat tells of each
-tick. All times are Redis's own, so that no machine's clock makes another look dead.
+stays listed: it reads as silent, or as killed and back once another of its name has started. One that lost a process
+lives on, and tells of it. The beat tells of each tick. All times are Redis's own, so that no machine's clock makes
+another look dead.
 """
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Min
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from cinema import breaker
@@ -20,8 +21,8 @@ SILENT_SECONDS = 15  # a worker tells every 2 s, and the beat's shortest period 
 BACK_SECONDS = 60  # so long one that was killed and came back is told
 FORGOTTEN_SECONDS = 3600
 LATE_SECONDS = 300  # a mail that is owed for longer is late
+PUT_OFF_TWICE = Q(mail_attempts__gte=2) & ~Q(mail_error="")  # once may be chance; the second try is 5 s later
 REFUSED_SINCE = timedelta(days=1)  # a mail refused longer ago is still listed, and no alarm any more
-MOST = 1000  # rows looked at, so that a heap of owed mails does not slow the question down
 
 WORKERS, BACK, KILLED, BEAT = "health:workers", "health:back", "health:killed", "health:beat"
 QUEUES, TAKEN = ("celery", "mail"), "unacked"  # Celery's own keys: what waits, and what workers have taken
@@ -35,6 +36,10 @@ if ARGV[2] == '1' and redis.call('ZSCORE', KEYS[1], ARGV[1]) then
 end
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 for i = 1, 2 do redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[3]) end
+return 1
+"""
+LOST = """
+if redis.call('ZADD', KEYS[1], 'NX', redis.call('TIME')[1], ARGV[1]) == 1 then redis.call('INCR', KEYS[2]) end
 return 1
 """
 TICKED = "redis.call('SET', KEYS[1], redis.call('TIME')[1], 'EX', ARGV[1]) return 1"
@@ -53,8 +58,15 @@ class Part(NamedTuple):
     told: str
 
 
+class Owed(NamedTuple):
+    """The mails that are owed: how long the oldest has been, 0 if none is, and how many were put off twice or more."""
+
+    oldest_seconds: float
+    put_off: int
+
+
 class Seen(NamedTuple):
-    """What Redis tells; ages are in seconds. `killed` counts the workers that were killed and came back."""
+    """What Redis tells; ages are in seconds. `killed` counts workers, or processes of one, that came back."""
 
     workers: dict[str, float]
     back: dict[str, float]
@@ -82,6 +94,11 @@ def worker_ends(name: str) -> None:
     _tell("ZREM", WORKERS, name)
 
 
+def worker_lost_a_process(name: str, successor: int) -> bool:
+    """Killed by the machine or by a time limit, and another has taken its place. Told twice, it is counted once."""
+    return _tell("EVAL", LOST, 2, BACK, KILLED, f"a process of {name} (now {successor})")
+
+
 def beat_ticks() -> None:
     _tell("EVAL", TICKED, 1, BEAT, FORGOTTEN_SECONDS)
 
@@ -102,7 +119,7 @@ def look() -> Seen | None:
 
 def parts() -> list[Part]:
     """Redis, workers, beat, mail. Raises nothing when Redis is away, and hardly waits for it."""
-    return [*of_redis(look()), mail()]
+    return [*of_redis(look()), mail(owed_mails())]
 
 
 def degraded() -> list[str]:
@@ -114,13 +131,15 @@ def of_redis(seen: Seen | None) -> list[Part]:
     return [_redis(seen), _workers(seen), _beat(seen)]
 
 
-def mail() -> Part:
-    refused, late = refused_mails(), oldest_owed_seconds()
+def mail(owed: Owed) -> Part:
+    """Green until a mail is refused, put off twice, or late; a server that is away is told within half a minute."""
     told = []
-    if refused:
-        told.append(f"{refused} {'mail was' if refused == 1 else 'mails were'} refused for good: see Mails, Failed.")
-    if late >= LATE_SECONDS:
-        told.append(f"The oldest owed mail has waited for {late / 60:.0f} minutes.")
+    if refused := refused_mails():
+        told.append(f"{_mails(refused)} refused for good: see Mails, Failed.")
+    if owed.put_off:
+        told.append(f"{_mails(owed.put_off)} put off twice or more: see Mails, Owed, for what the mail server says.")
+    if owed.oldest_seconds >= LATE_SECONDS:
+        told.append(f"The oldest owed mail has waited for {owed.oldest_seconds / 60:.0f} minutes.")
     return Part("mail", not told, " ".join(told) or "None is late, and none was refused within a day.")
 
 
@@ -130,11 +149,16 @@ def refused_mails() -> int:
     return sum(rows.objects.failed().filter(mail_failed_at__gt=since).count() for rows in MAILS.values())
 
 
-def oldest_owed_seconds() -> float:
-    """How long the oldest mail has been owed, of the MOST that are due first; 0 if none is."""
-    due_first = (rows.objects.owed().order_by("mail_due_at")[:MOST] for rows in MAILS.values())
-    oldest = [rows.aggregate(at=Min("at"))["at"] for rows in due_first]
-    return max((_seconds_since(at) for at in oldest if at), default=0.0)
+def owed_mails() -> Owed:
+    """Of all that are owed: the oldest is put off the furthest, so those that are due first do not tell of it."""
+    asked = {"oldest": Min("at"), "put_off": Count("pk", filter=PUT_OFF_TWICE)}
+    told = [rows.objects.owed().aggregate(**asked) for rows in MAILS.values()]
+    oldest = max((_seconds_since(kind["oldest"]) for kind in told if kind["oldest"]), default=0.0)
+    return Owed(oldest, sum(kind["put_off"] for kind in told))
+
+
+def _mails(count: int) -> str:
+    return "1 mail was" if count == 1 else f"{count} mails were"
 
 
 def _tell(*words: breaker.Word) -> bool:

@@ -63,7 +63,8 @@ def deliver(kind: str, pk: int, attempt: int) -> None:
     unclaimed = _sendable(kind).filter(pk=pk, mail_attempts=attempt)
     if not unclaimed.update(mail_attempts=attempt + 1, mail_due_at=lease):
         return  # another worker was first
-    logs.add(request_id=KINDS[kind].objects.values_list("request_id", flat=True).get(pk=pk))  # that owed it
+    if owed_by := KINDS[kind].objects.values_list("request_id", flat=True).get(pk=pk):
+        logs.add(request_id=owed_by)
     try:
         sent = _send(_letter(kind, pk), _claimed(kind, pk, attempt + 1))
         _told("sent" if sent else "left to another worker", kind, pk, attempt + 1)

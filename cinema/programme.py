@@ -102,6 +102,7 @@ class Show(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+", db_index=False
     )
     live_when_cancelled = models.PositiveIntegerField(null=True, editable=False)  # how many bookings were
+    cancel_request_id = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

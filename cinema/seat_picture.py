@@ -22,17 +22,21 @@ SHAPES = {
     "taken": CROSSED,
 }
 # Colours that people with any kind of colour blindness keep apart; each drawing names its own by these letters.
-STYLE = """.hall{--line:#5b6472;--free:#fff;--text:#374151;--held:#e69f00;--sold:#4b5563;--mine:#0072b2;--cross:#fff;
-font:9px Inter,system-ui,sans-serif}
+STYLE = """.hall{--back:#fff;--line:#5b6472;--free:#fff;--text:#374151;--held:#e69f00;--sold:#4b5563;--mine:#0072b2;
+--cross:#fff;--note:#b42318;font:9px Inter,system-ui,sans-serif}
 .hall text{fill:var(--text);text-anchor:middle;pointer-events:none}
 .hall .row{fill:var(--line);text-anchor:end}.hall .told{font-size:12px;text-anchor:start}
+.hall .back{fill:var(--back)}.hall .note{fill:var(--note);font-weight:700}
 .hall .screen{fill:none;stroke:var(--line);stroke-width:3;stroke-linecap:round}
 .hall .free{fill:var(--free);stroke:var(--line)}.hall .held{fill:var(--held);stroke:var(--text)}
 .hall .booked,.hall .taken{fill:var(--sold);stroke:var(--cross);stroke-width:1.5}
 .hall .chosen{fill:var(--mine);stroke:var(--cross);stroke-width:2}
 .hall a{text-decoration:none}.hall a:focus{outline:none}
-.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}"""
-DARK = "--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9ca3af;--mine:#56b4e9;--cross:#111827"
+.hall a:hover path,.hall a:focus path{stroke:var(--mine);stroke-width:3}
+.hall a:is(:hover,:focus) :is(.chosen,.booked){stroke:var(--cross);
+filter:drop-shadow(0 0 1.5px var(--mine)) drop-shadow(0 0 1.5px var(--mine))}"""
+DARK = """--back:#111827;--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9ca3af;--mine:#56b4e9;--cross:#111827;
+--note:#fda29b"""
 
 
 class Seat(NamedTuple):
@@ -48,8 +52,13 @@ def row_width(total_seats: int) -> int:
     return min(WIDEST, max(NARROWEST, ceil(sqrt(total_seats * 1.6))), total_seats)
 
 
-def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *, alone: bool = False) -> str:
-    """The picture as text. `kinds` are told in the legend; `alone` it goes by the reader's own light or dark."""
+def draw(
+    total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *, alone: bool = False, note: str = ""
+) -> str:
+    """The picture as text. `kinds` are told in the legend; a `note`, of one word, at the screen.
+
+    `alone` it goes by the reader's own light or dark, on a ground of its own: the page around it may do otherwise.
+    """
     width = row_width(total_seats)
     rows = ceil(total_seats / width)
     seats = [(number, seat(number)) for number in range(1, total_seats + 1)]
@@ -61,15 +70,16 @@ def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *,
     name = "hall wide" if width > NUMBERED else "hall"
     scale = 1 if alone or width > NUMBERED else 1.6  # large enough to be pressed
     dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}" if alone else f".dark .hall{{{DARK}}}"
-    told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds) + (f"; {note}" if note else "")
     return "".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {right} {bottom}"',
             f' width="{round(right * scale)}" height="{round(bottom * scale)}" data-width="{width}"',
             f' role="group" aria-label="Seats: {told}">',
             f"<style>{STYLE}{dark}</style>",
+            '<rect class="back" width="100%" height="100%" rx="6"/>' if alone else "",
             *_legend(kinds, counts, 6),
-            _screen(width),
+            _screen(width, note),
             *(_seat(number, drawn, width) for number, drawn in seats),
             *(_row(first, width) for first in range(1, total_seats + 1, width)),
             "</svg>",
@@ -77,11 +87,11 @@ def draw(total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *,
     )
 
 
-def _screen(width: int) -> str:
+def _screen(width: int, note: str) -> str:
     left, right = LEFT, LEFT + width * PITCH - 4
     middle = (left + right) // 2
     curve = f'<path class="screen" d="M{left} 58Q{middle} 40 {right} 58"/>'
-    return f'{curve}<text class="name" x="{middle}" y="68">SCREEN</text>'
+    return f'{curve}<text class="{"note" if note else "name"}" x="{middle}" y="68">{note.upper() or "SCREEN"}</text>'
 
 
 def _place(number: int, width: int) -> tuple[int, int]:

@@ -9,11 +9,12 @@ Whatever dies between two transactions, the next sweep finds who is left: those 
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from cinema import logins, step_by_step, telling
+from cinema import logins, logs, step_by_step, telling
 from cinema.accounts import WALK_IN
 from cinema.errors import NotFound, ShowStarted
 from cinema.logins import Caller
@@ -33,7 +34,13 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
         if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
             raise ShowStarted
         rows, live = Show.objects.filter(pk=show_id, cancelled_at=None), show.live_bookings()
-        rows.update(cancelled_at=Now(), cancelled_by=caller.user_id, live_when_cancelled=live, updated_at=Now())
+        rows.update(
+            cancelled_at=Now(),
+            cancelled_by=caller.user_id,
+            cancel_request_id=logs.request_id(),
+            live_when_cancelled=live,
+            updated_at=Now(),
+        )
         show.refresh_from_db()
         transaction.on_commit(partial(telling.show_cancelled, show_id, caller.user_id))
     return show
@@ -68,21 +75,22 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
     else:
         _record(show, booked)
     counts = Counter(pk for pk, _ in given_back)
-    transaction.on_commit(partial(telling.cancelled, show_id, show.cancelled_by_id, counts))
+    transaction.on_commit(partial(telling.cancelled, show_id, show.cancelled_by_id, show.cancel_request_id, counts))
     return len(ids), [number for _, number in given_back]
 
 
+def _by(show: Show) -> dict[str, Any]:
+    """The clerk and the request that cancelled the show, whichever process comes to the bookings."""
+    kind = BookingEvent.Kind.CANCELLED
+    return {"kind": kind, "actor_id": show.cancelled_by_id, "request_id": show.cancel_request_id}
+
+
 def _record(show: Show, ids: Iterable[int], mailed_with: BookingEvent | None = None) -> None:
-    kind, actor = BookingEvent.Kind.CANCELLED, show.cancelled_by_id
-    BookingEvent.objects.bulk_create(
-        BookingEvent(booking_id=pk, kind=kind, actor_id=actor, mailed_with=mailed_with) for pk in ids
-    )
+    BookingEvent.objects.bulk_create(BookingEvent(booking_id=pk, mailed_with=mailed_with, **_by(show)) for pk in ids)
 
 
 def _record_and_owe(show: Show, ids: list[int]) -> None:
     """One mail is owed, by the first of these events; it tells of every event that names the first."""
-    first = BookingEvent.objects.create(
-        booking_id=ids[0], kind=BookingEvent.Kind.CANCELLED, actor_id=show.cancelled_by_id, mail_due_at=Now()
-    )
+    first = BookingEvent.objects.create(booking_id=ids[0], mail_due_at=Now(), **_by(show))
     BookingEvent.objects.filter(pk=first.pk).update(mailed_with=first.pk)
     _record(show, ids[1:], mailed_with=first)

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
@@ -17,9 +17,11 @@ from django.utils.timezone import localtime
 
 from cinema import programme
 from cinema.box_office import SeatMap
+from cinema.deeds import Deeds
 from cinema.models import Movie, Screen, Show
 from cinema.show_counts import with_seats
-from cinema.staff_pages import DayFilter, Shared, button, local, midnight
+from cinema.staff_filters import DayFilter, midnight
+from cinema.staff_pages import Shared, button, local
 
 MOST_COPIES = 200  # of an action: each is checked and saved by itself, and a person waits for the page
 MOST_DAYS = 60
@@ -58,13 +60,14 @@ class CopyForm(forms.Form):
 class ShowAdmin(Shared):
     list_display = ("movie", "screen", "starts", "hall", "total_seats", "sold", "held", "free", "cancelled")
     list_display_links = ("movie", "starts")
+    sortable_by = ("movie", "screen", "starts", "total_seats", "cancelled")  # not by counts: of every show there is
     list_select_related = ("movie", "screen")
     list_filter = (DayFilter, "screen", ("movie", admin.RelatedOnlyFieldListFilter))
     search_fields = ("movie__title", "screen__name")
     autocomplete_fields = ("movie", "screen")
     fields = ("movie", "screen", "date_time", "total_seats", ("sold", "held", "free"), "cancelled_at")
     readonly_fields = ("sold", "held", "free", "cancelled_at")
-    actions = ("copy",)
+    actions = ("copy", "cancel_show")
     actions_detail = ("seat_map",)
 
     def get_urls(self) -> list[URLPattern]:
@@ -84,15 +87,15 @@ class ShowAdmin(Shared):
             '<a class="desk-link" href="{}">Seats</a>', reverse("admin:cinema_show_seats", args=[show.pk])
         )
 
-    @admin.display(ordering="sold")
+    @admin.display
     def sold(self, show: Any) -> int:
         return getattr(show, "sold", 0)  # a show that is being added has none
 
-    @admin.display(ordering="held")
+    @admin.display
     def held(self, show: Any) -> int:
         return getattr(show, "held", 0)
 
-    @admin.display(ordering=F("total_seats") - F("sold") - F("held"))
+    @admin.display
     def free(self, show: Any) -> int:
         return (show.total_seats or 0) - self.sold(show) - self.held(show)
 
@@ -105,6 +108,15 @@ class ShowAdmin(Shared):
         if (show := self.get_object(request, object_id)) is None:
             raise Http404
         return HttpResponseRedirect(reverse("admin:cinema_show_seats", args=[show.pk]))
+
+    @admin.action(description="Cancel the show", permissions=["change"])
+    def cancel_show(self, request: HttpRequest, queryset: QuerySet[Show]) -> HttpResponse | None:
+        """By the question of its seat map, which names its bookings: so one at a time."""
+        chosen = list(queryset.select_related("movie", "screen")[:2])
+        if len(chosen) == 1:
+            return Deeds(self, request, chosen[0]).do("cancel_show")
+        self.message_user(request, "Choose one show: each is asked about by itself.", messages.ERROR)
+        return None
 
     @admin.action(description="Copy to other days", permissions=["add"])
     def copy(self, request: HttpRequest, queryset: QuerySet[Show]) -> HttpResponse | None:

@@ -31,6 +31,7 @@ MENU: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Groups", "groups", "admin:auth_group_changelist", "auth.view_group"),
             ("Logins", "login", "admin:cinema_authsession_changelist", "cinema.view_authsession"),
             ("Lock-outs", "lock", "admin:axes_accessattempt_changelist", "axes.view_accessattempt"),
+            ("What staff did", "history", "admin:admin_logentry_changelist", "admin.view_logentry"),
         ],
     ),
 ]

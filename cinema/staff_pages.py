@@ -1,25 +1,29 @@
-"""What the staff's pages share: two people at one page, pages that have no form, and the filters beside a list."""
+"""What the staff's pages share: two people at one page, pages that have no form, lists, and what is logged of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
+from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
 from django.db import IntegrityError, OperationalError, connection
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.timezone import localtime, make_aware
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.utils.text import capfirst
+from django.utils.timezone import localtime
 from unfold import admin as unfold
 from unfold.decorators import action
 from unfold.views import ChangeList as UnfoldChangeList
 
+from cinema import deleting
 from cinema.database_errors import is_deadlock, is_lock_timeout
-from cinema.models import Booking
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -30,6 +34,9 @@ else:
     ChangeList, Pages = UnfoldChangeList, Paginator
 
 MOST_COUNTED = 10_000
+MOST_NAMED = 20
+MOST_LOGGED = 1000  # letters of a line
+LONGEST = 18  # digits of a number that a row may have
 View = TypeVar("View")
 
 
@@ -38,8 +45,16 @@ def local(moment: datetime) -> str:
     return f"{localtime(moment):%a %d %b %Y %H:%M}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def midnight(days_ahead: int) -> datetime:
-    return make_aware(datetime.combine(localtime().date() + timedelta(days=days_ahead), time.min))
+def named(rows: QuerySet[Any], column: str) -> str:
+    """Whom or what the log names of these rows; read before they change."""
+    names = rows.order_by().values_list(column, flat=True).distinct()[: MOST_NAMED + 1]
+    told = list(map(str, names))
+    return ", ".join([*told[:MOST_NAMED], "others"] if len(told) > MOST_NAMED else told)
+
+
+def row_number(typed: str) -> int | None:
+    """What a row may have as its number; None of anything else that a browser can send."""
+    return int(typed) if typed.isdecimal() and len(typed) <= LONGEST else None
 
 
 def button(description: str, path: str) -> Callable[[View], View]:
@@ -72,6 +87,10 @@ class List(ChangeList):
         super().get_results(request)
         self.full_result_count = self.result_count  # nobody counts the rows that are filtered out
 
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Django heeds `sortable_by` in the headings alone, and not in an address."""
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+
 
 class Listed(ModelAdmin):
     """A list that does not wait for the number of its rows."""
@@ -82,6 +101,27 @@ class Listed(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[DjangoChangeList]:  # noqa: ARG002
         return List
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:  # type: ignore[override] # stubs
+        """Django hands what was chosen to the database as it comes."""
+        if any(row_number(chosen) is None for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            return HttpResponseBadRequest("What was chosen on this page is not in its list. Go back.")
+        return super().response_action(request, queryset)
+
+    def done_to_many(self, request: HttpRequest, told: str, count: int, whose: str) -> None:
+        """One sentence for the clerk, and one line in the log if anything was changed."""
+        self.message_user(request, f"{told}: {count}.")
+        if count:
+            self.log_many(request, f"{told}: {count}, of {whose}.")
+
+    def log_many(self, request: HttpRequest, message: str, what: str = "") -> None:
+        LogEntry.objects.create(
+            user_id=request.user.pk or 0,
+            content_type=ContentType.objects.get_for_model(self.model),
+            object_repr=what or str(capfirst(self.opts.verbose_name_plural)),
+            action_flag=CHANGE,
+            change_message=message[:MOST_LOGGED],
+        )
 
 
 class Shared(Listed):
@@ -104,9 +144,7 @@ class Shared(Listed):
         return self._explained(request, lambda: super(Shared, self).changelist_view(request, *args, **kwargs))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What has bookings is protected from everybody; Django would say that this person may not delete bookings."""
-        found, counts, forbidden, protected = super().get_deleted_objects(objs, request)
-        return found, counts, set() if protected else forbidden, protected
+        return deleting.told(objs, request, self.admin_site)
 
     def _explained(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         """The forms check first; what slips in behind the check is refused by the database, and told here."""
@@ -131,59 +169,3 @@ class ReadOnly(Listed):
 
     def has_delete_permission(self, *_: Any) -> bool:
         return False
-
-
-class Choice(admin.SimpleListFilter):
-    options: ClassVar[dict[str, tuple[str, Any]]]
-
-    def lookups(self, *_: Any) -> list[tuple[str, str]]:
-        return [(value, label) for value, (label, _) in self.options.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        value = self.value()
-        return self.narrowed(queryset, self.options[value][1]) if value in self.options else queryset
-
-    def narrowed(self, rows: QuerySet[Any], option: Any) -> QuerySet[Any]:
-        raise NotImplementedError
-
-
-class DayFilter(Choice):
-    """Days of the cinema's own time zone. (`date_hierarchy` needs time zone tables that a MariaDB may not have.)"""
-
-    title, parameter_name, field = "day of the show", "day", "date_time"
-    options = {
-        "today": ("Today", (0, 1)),
-        "tomorrow": ("Tomorrow", (1, 2)),
-        "week": ("The next seven days", (0, 7)),
-        "later": ("Later than that", (7, 36500)),
-        "past": ("Before today", (-36500, 0)),
-    }
-
-    def narrowed(self, rows: QuerySet[Any], option: tuple[int, int]) -> QuerySet[Any]:
-        start, end = map(midnight, option)
-        return rows.filter(**{f"{self.field}__gte": start, f"{self.field}__lt": end})
-
-
-class BookingDayFilter(DayFilter):
-    field = "show__date_time"
-
-
-class StatusFilter(Choice):
-    title, parameter_name = "status", "status"
-    options = {value: (str(label), value) for value, label in Booking.Status.choices}
-
-    def narrowed(self, rows: Any, option: str) -> QuerySet[Any]:
-        found: QuerySet[Any] = rows.with_status(option)
-        return found
-
-
-class MailFilter(Choice):
-    title, parameter_name = "mail", "mail"
-    options = {
-        "owed": ("Owed", "mail_due_at"),
-        "failed": ("Failed", "mail_failed_at"),
-        "sent": ("Sent", "mail_sent_at"),
-    }
-
-    def narrowed(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
-        return rows.filter(**{f"{option}__isnull": False})

@@ -1,8 +1,8 @@
 """What the workers count, added up in Redis: nobody asks a worker for /metrics, and one that has ended tells no more.
 
-After each task a process adds what it has counted since its last one. Every API process exposes the same sums, so a
-query takes their maximum over the machines and not their sum. A Redis that is flushed begins at zero, which Prometheus
-takes for a restart.
+After each task a process adds what it has counted since its last one, zeros as well: a rate needs one to begin with,
+and a Redis that was flushed has lost it. Every API process exposes the same sums, so a query takes their maximum over
+the machines and not their sum. A Redis that is flushed begins at zero, which Prometheus takes for a restart.
 """
 
 from typing import Any, NamedTuple
@@ -18,11 +18,12 @@ from cinema.metrics import OF_WORKERS
 TALLIES, LAST_RUNS = "metrics:workers", "metrics:last-runs"
 BY_WORKERS = {"by": "workers"}
 ADD = """
-redis.call('HSET', KEYS[2], ARGV[1], redis.call('TIME')[1])
+if ARGV[1] ~= '' then redis.call('HSET', KEYS[2], ARGV[1], redis.call('TIME')[1]) end
 for i = 2, #ARGV, 2 do redis.call('HINCRBYFLOAT', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 1
 """
 READ = "return {redis.call('TIME')[1], redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
+FORGOTTEN_SECONDS = 7 * 24 * 3600  # a task that has not ended for a week has another name by now, or is no more
 
 _added: dict[bytes, float] = {}  # by this process so far
 
@@ -40,11 +41,19 @@ def begin() -> None:
 
 def add(task: str) -> None:
     """Behind a task's end. What Redis does not take is added behind a later one."""
+    _share(ended=task)
+
+
+def share() -> None:
+    """What a process counts that ends no tasks."""
+    _share(ended="")
+
+
+def _share(ended: str) -> None:
     counted = _counted()
-    news = {key: value - _added.get(key, 0) for key, value in counted.items() if value != _added.get(key)}
-    words: list[breaker.Word] = ["EVAL", ADD, 2, TALLIES, LAST_RUNS, task]
-    for key, value in news.items():
-        words += [key, repr(value)]
+    words: list[breaker.Word] = ["EVAL", ADD, 2, TALLIES, LAST_RUNS, ended]
+    for key, value in counted.items():
+        words += [key, repr(value - _added.get(key, 0))]
     if settings.REDIS_URL and breaker.redis.ask(lambda: breaker.call(*words), otherwise=None):
         _added.update(counted)
 
@@ -57,7 +66,8 @@ def read() -> Tallies | None:
     if told is None:
         return None
     now, tallies, runs = told
-    last_runs = {task.decode(): float(now) - float(at) for task, at in _pairs(runs)}
+    ages = {task.decode(): float(now) - float(at) for task, at in _pairs(runs)}
+    last_runs = {task: age for task, age in ages.items() if age < FORGOTTEN_SECONDS}
     return Tallies(_families(_pairs(tallies)), last_runs)
 
 

@@ -42,7 +42,7 @@ def told(action: str) -> Callable[[Act[P]], Act[P]]:
     return decorate
 
 
-def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, seats: int) -> None:
+def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, seats: int, **more: str) -> None:
     """Behind the commit."""
     metrics.booking(action, "done")
     log.info(
@@ -53,13 +53,15 @@ def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, se
         show_id=show_id,
         actor_id=actor_id,
         seats=seats,
+        **more,
     )
 
 
-def cancelled(show_id: int, actor_id: int | None, bookings: dict[int, int]) -> None:
-    """Behind the commit: bookings that were cancelled with their show, each with its number of seats."""
+def cancelled(show_id: int, actor_id: int | None, request_id: str, bookings: dict[int, int]) -> None:
+    """Behind the commit: bookings that were cancelled with their show, by this request, each with its seats' number."""
+    by = {"request_id": request_id} if request_id else {}
     for booking_id, seats in bookings.items():
-        changed("cancel", booking_id, show_id, actor_id, seats)
+        changed("cancel", booking_id, show_id, actor_id, seats, **by)
 
 
 def show_cancelled(show_id: int, actor_id: int) -> None:

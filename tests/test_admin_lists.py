@@ -1,8 +1,11 @@
 """The admin with many rows: a list asks no more for them, and counts no further than it must."""
 
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from cinema import staff_pages
 from tests.factories import a_booking, a_customer
@@ -81,3 +84,43 @@ def test_customers_are_found_by_the_beginning_of_what_one_knows_of_them():
 
     for typed in ("mia", "MIA.W", "Mia Wong", "wong", "mia.wong@ex"):
         assert rows(client.get(page("user_changelist"), {"q": typed})) == [mia], typed
+
+
+def actions(client: Client) -> list[tuple[str, str]]:
+    """Of each list that there is: its address and the name of an action."""
+    found = []
+    for model in admin.site._registry:
+        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        if form := client.get(url).context["action_form"]:
+            found += [(url, name) for name, _ in form.fields["action"].choices if name]
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("chosen", ["nonsense", "a\0b", "-1", "1.0", "", "9" * 19, "9" * 5000])
+def test_an_odd_choice_is_refused_by_every_action(chosen):
+    booking, client = a_booking(), superuser()
+    asked = actions(client)
+    assert (page("booking_changelist"), "cancel") in asked
+    assert len(asked) > 10
+
+    for url, name in asked:
+        refused = client.post(url, {"action": name, "_selected_action": [booking.pk, chosen], "confirmed": "yes"})
+        taken = client.post(url, {"action": name, "_selected_action": ["9" * 18]})
+
+        assert (refused.status_code, taken.status_code in (200, 302)) == (400, True), (url, name)
+    booking.refresh_from_db()
+    assert booking.status == "booked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_written_address_sorts_by_no_more_than_the_headings_do():
+    a_booking()
+    client, url = superuser(), page("booking_changelist")
+    columns = list(client.get(url).context["cl"].list_display)
+
+    def order(column: str) -> list[str]:
+        return client.get(url, {"o": columns.index(column)}).context["cl"].queryset.query.order_by
+
+    assert [order(column)[0] for column in ("movie", "starts", "reads_as", "user")] == ["-pk"] * 4
+    assert order("reference")[0] == "reference"

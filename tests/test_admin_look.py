@@ -35,6 +35,7 @@ def pages() -> dict[str, str]:
         "delete": page("screen_delete", a_screen().pk),
         "groups": reverse("admin:auth_group_changelist"),
         "lock-outs": reverse("admin:axes_accessattempt_changelist"),
+        "what staff did": reverse("admin:admin_logentry_changelist"),
         "password of another": reverse("admin:auth_user_password_change", args=[booking.user_id]),
     }
     return found

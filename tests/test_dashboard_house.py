@@ -17,7 +17,7 @@ from tests.staff import BOX_OFFICE, act, cells, logged_in, page, queries, rows, 
 from tests.test_health import as_if_passed
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HOME, HOUSE = "/admin/", "/admin/house/"
+HOME, HOUSE = "/admin/", "/admin/now/"
 RESETS = ["view_passwordreset", "change_passwordreset"]
 FIGURE = re.compile(r'href="([^"]*\?mail=(?:owed|failed))"[^>]*><b>(\d+)</b>')
 
@@ -65,7 +65,7 @@ def test_more_than_a_thousand_mails_are_counted_to_the_last():
     (told,) = superuser().get(HOUSE).context["mails"][:1]
 
     assert (told["owed"], told["failed"]) == (1002, 1001)
-    assert health.mail().told.startswith("1001 mails were refused")
+    assert health.mail(health.owed_mails()).told.startswith("1001 mails were refused")
 
 
 def test_of_the_passwords_mails_is_told_who_may_see_them():
@@ -132,7 +132,7 @@ def test_the_list_of_mails_for_passwords_asks_as_much_for_twenty_as_for_one():
 
 def test_an_open_page_hears_of_a_killed_worker(all_well):
     client = staff(BOX_OFFICE)
-    assert f'data-house="{HOUSE}"' in client.get(HOME).content.decode()
+    assert f'data-now="{HOUSE}"' in client.get(HOME).content.decode()
     assert "is silent" not in client.get(HOUSE).content.decode()
 
     as_if_passed(16, health.WORKERS)
@@ -140,7 +140,25 @@ def test_an_open_page_hears_of_a_killed_worker(all_well):
     html = client.get(HOUSE).content.decode()
     assert re.search("celery@here is silent for 1[67] s", html)
     assert "<html" not in html
-    assert queries(client, HOUSE) <= 12
+    assert queries(client, HOUSE) <= 13
+
+
+@pytest.mark.parametrize("path", [HOME, HOUSE])
+def test_one_line_above_the_shows_tells_whether_all_runs(all_well, path):
+    client = staff(BOX_OFFICE)
+    assert summary(client, path) == "✓ All runs"
+
+    as_if_passed(16, health.WORKERS)
+    refuse(a_booking().events.get())
+
+    assert summary(client, path) == "Look: workers, mail"
+
+
+def summary(client, path: str) -> str:
+    html = client.get(path).content.decode()
+    found = re.search(r'<p id="summary".*?</p>', html)
+    assert found.start() < html.index('id="tonight"')
+    return re.sub("<[^>]*>", "", found[0])
 
 
 def test_what_waits_at_the_broker_is_told(all_well):
@@ -177,3 +195,12 @@ def test_a_page_whose_session_has_ended_learns_it():
 def test_who_may_not_see_bookings_does_not_fetch_their_sum():
     assert staff(["view_show"]).get(reverse("staff_sales")).status_code == 403
     assert Client().get(reverse("staff_sales")).status_code == 302
+
+
+def test_who_may_not_correct_an_address_is_told_whom_to_ask():
+    a_booking()
+
+    clerk, root = (client.get(HOME).content.decode() for client in (staff(BOX_OFFICE), superuser()))
+
+    assert "for good: ask an administrator to correct the address, then send it again." in clerk
+    assert "for good: correct the address, then send it again." in root

@@ -1,12 +1,14 @@
 """What a clerk types finds whom he means, tells no more than he may see, and asks a bounded number of times."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from cinema import finding
 from cinema.errors import Invalid
 from cinema.models import Booking, User
 from tests.factories import a_booking, a_caller, a_customer, a_movie, a_show
-from tests.staff import BOX_OFFICE, page, queries, rows, staff
+from tests.staff import BOX_OFFICE, page, queries, rows, staff, superuser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +50,20 @@ def test_a_pasted_text_is_not_asked_about_word_by_word():
     assert found(client, " ".join(words[3:])) == []
     assert queries(client, f"{page('booking_changelist')}?q={'+'.join(words)}") <= 20
     assert list(finding.customers("mia " * 5 + "word " * 2000)) == [booking.user]  # more than SQLite would take
+
+
+def test_an_action_on_what_was_found_by_many_words_asks_few_questions():
+    booking = a_booking(a_caller(a_customer("abcde")))
+    url = f"{page('booking_changelist')}?q=a+ab+abc+abcd+abcde"
+    client = superuser()
+
+    for action in ("cancel", "export"):
+        with CaptureQueriesContext(connection) as asked:
+            response = client.post(url, {"action": action, "_selected_action": booking.pk})
+            told = response.getvalue() if response.streaming else response.content
+
+        assert booking.reference in told.decode(), action
+        assert len(asked) <= 20, action
 
 
 @pytest.mark.parametrize("typed", ["mia@example.com", " MIA@example.com"])

@@ -9,8 +9,10 @@ import sys
 
 import pytest
 from django.test import RequestFactory
+from prometheus_client import REGISTRY
 
 from project import environment, wsgi
+from project.middleware import SessionMiddleware
 from tests.conftest import refusal
 
 pytestmark = pytest.mark.django_db
@@ -157,9 +159,39 @@ def test_no_answer_is_sniffed_and_no_page_framed(anonymous):
         assert response.headers.get("X-Frame-Options") == "DENY" or "frame-ancestors 'none'" in policy, path
 
 
-def test_an_allowed_origin_may_read_every_answer_of_the_api(anonymous, settings):
-    origin = "https://app.example"
-    settings.CORS_ALLOWED_ORIGINS = [origin]
+def test_what_is_refused_before_it_comes_to_django_is_not_sniffed_either(anonymous, settings):
+    settings.SECURE_HSTS_SECONDS = 60
+    host, length = {"headers": {"Host": "evil.example"}}, {"CONTENT_LENGTH": "cut off"}
+    for wrong in (host, length):
+        response = anonymous.client.get("/api/movies/", secure=True, **wrong)
+        assert refusal(response) == (400, "bad_request")
+        told = [response.headers[name] for name in ("X-Content-Type-Options", "Strict-Transport-Security")]
+        assert told == ["nosniff", "max-age=60"]
+
+
+def test_a_redirect_to_https_has_its_id_its_line_and_its_count(anonymous, settings, written):
+    settings.SECURE_SSL_REDIRECT = True
+    counted = {"method": "GET", "route": "none", "status": "301", "code": ""}
+    before = REGISTRY.get_sample_value("marquee_requests_total", counted) or 0
+
+    response = anonymous.get("/api/movies/", X_Request_ID="abc")
+
+    assert (response.status_code, response.headers["X-Request-ID"]) == (301, "abc")
+    (line,) = (line for line in written if line["event"] == "request")
+    assert (line["status"], line["request_id"]) == (301, "abc")
+    assert REGISTRY.get_sample_value("marquee_requests_total", counted) == before + 1
+
+
+@pytest.fixture
+def allowed_origin(settings):
+    """As project.settings reads CORS_ORIGINS."""
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+    settings.API_MIDDLEWARE = [*settings.API_MIDDLEWARE, "corsheaders.middleware.CorsMiddleware"]
+    return "https://app.example"
+
+
+def test_an_allowed_origin_may_read_every_answer_of_the_api(allowed_origin, anonymous):
+    origin = allowed_origin
 
     for method, path in (
         ("GET", "/api/movies/"),
@@ -172,9 +204,25 @@ def test_an_allowed_origin_may_read_every_answer_of_the_api(anonymous, settings)
         assert "Access-Control-Allow-Origin" not in anonymous(method, path, Origin="https://evil.example").headers
 
 
-def test_a_browser_may_ask_before_it_books(anonymous, settings):
-    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+def test_with_origins_allowed_the_settings_ask_for_their_middleware():
+    words = "from project.settings import *; print('cors' in str(MIDDLEWARE), 'cors' in str(API_MIDDLEWARE))"
 
+    def said(origins: str) -> str:
+        given = os.environ | {"CORS_ORIGINS": origins}
+        return subprocess.run([sys.executable, "-c", words], env=given, capture_output=True, text=True).stdout
+
+    assert (said(""), said("https://app.example")) == ("False False\n", "True True\n")
+
+
+def test_an_api_call_meets_no_session_and_no_form(anonymous, settings, monkeypatch):
+    monkeypatch.setattr(SessionMiddleware, "process_request", lambda *_: pytest.fail("a session was looked for"))
+
+    assert anonymous.get("/api/movies/").status_code == 200
+    with pytest.raises(pytest.fail.Exception):  # the control: a page's is
+        anonymous.get("/swagger/")
+
+
+def test_a_browser_may_ask_before_it_books(allowed_origin, anonymous):
     response = anonymous(
         "OPTIONS",
         "/api/shows/1/book/",

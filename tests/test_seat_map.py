@@ -93,6 +93,18 @@ def test_a_sale_to_a_walk_in_owes_no_mail_and_names_the_clerk():
     assert hall(client, show)[5] == "booked"
 
 
+def test_one_seat_is_told_as_one():
+    show, client = a_show(), staff(BOX_OFFICE)
+
+    response = post(client, show, "sell", seats="5")
+
+    booking = Booking.objects.get()
+    assert sentences(response) == [f"Booked: {booking.reference}, seat 5."]
+    assert logged() == [(client.user, str(booking.pk), "Sold at the counter: seat 5, to walk-in.")]
+    asked = post(client, show, "cancel", confirmed=False, booking=booking.pk)
+    assert f"{booking.reference}: walk-in, seat 5<" in asked.content.decode()
+
+
 @pytest.mark.parametrize("typed", ["mia", "MIA@example.com", " Mia "])
 def test_a_sale_to_a_customer_by_name_or_mail(typed):
     mia, show, client = a_customer("mia"), a_show(), staff(BOX_OFFICE)

@@ -37,6 +37,15 @@ def test_who_may_not_see_bookings_learns_nothing_of_them_in_the_hall():
         assert Client().get(url).status_code == 302, name
 
 
+def test_who_may_not_see_customers_is_suggested_none_and_asks_for_none():
+    show, suggest = a_show(), "data-suggest="
+    sells = ["view_show", "view_booking", "change_booking"]
+
+    pages = [staff(more + sells).get(seats_page(show)).content.decode() for more in ([], ["view_user"])]
+
+    assert [('id="customer"' in html, suggest in html) for html in pages] == [(True, False), (True, True)]
+
+
 def test_the_box_office_does_not_cancel_a_whole_show():
     show, client = a_show(), staff(BOX_OFFICE)
 

@@ -1,14 +1,17 @@
 """The hall as a picture: every seat drawn once and where the map says, for everybody to embed, and always current."""
 
 import re
+from datetime import timedelta
 from xml.etree import ElementTree
 
 import pytest
+from django.utils import timezone
 
 from cinema import bookings, seat_picture
+from cinema.models import Show
 from cinema.seat_picture import Seat
 from tests.conftest import refusal
-from tests.factories import a_booking, a_caller, a_hold, a_show, make_stale
+from tests.factories import a_booking, a_caller, a_hold, a_show, make_stale, move_start
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -79,13 +82,19 @@ def test_it_shows_what_the_map_says_and_nothing_of_customers(anonymous):
 
 @pytest.mark.django_db(transaction=True)
 def test_it_can_be_embedded_and_loads_and_runs_nothing(anonymous):
-    response = picture(anonymous, a_show())
+    show = a_show()
+
+    response = picture(anonymous, show)
 
     headers = response.headers
     assert headers["Content-Type"] == "image/svg+xml"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *"
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    unchanged = picture(anonymous, show, If_None_Match=headers["ETag"])
+    assert unchanged.status_code == 304
+    assert "X-Frame-Options" not in {*headers, *unchanged.headers}  # `<object>` and `<iframe>` may show it
+    assert anonymous.get(f"/api/shows/{show.pk}/").headers["X-Frame-Options"] == "DENY"
     text = response.content.decode()
     assert "<a " not in text
     assert "prefers-color-scheme:dark" in text
@@ -113,5 +122,43 @@ def test_who_has_it_gets_304_until_a_seat_is_sold_or_a_hold_runs_out(anonymous):
 def test_of_a_show_that_is_not_there_nothing_is_drawn(anonymous):
     for show_id in (10**9, 2**63 - 1, 2**70):
         assert refusal(anonymous.get(f"/api/shows/{show_id}/seats.svg")) == (404, "not_found"), show_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_head_is_refused_with_what_is_allowed(anonymous):
     head = anonymous("HEAD", f"/api/shows/{a_show().pk}/seats.svg")
-    assert head.status_code in {200, 405}
+
+    assert (head.status_code, head.headers.get("Allow")) == (405, "GET")
+
+
+def whole(*, alone: bool) -> ElementTree.Element:
+    return ElementTree.fromstring(seat_picture.draw(9, lambda _: Seat("free", "free"), ["free"], alone=alone))
+
+
+def test_alone_it_stands_on_a_ground_of_its_own_in_light_and_in_dark():
+    """A page that is light although its reader's system is dark would else have light text on white."""
+    ground = next(child for child in whole(alone=True) if child.tag != f"{SVG}style")
+
+    assert (ground.tag, ground.get("class")) == (f"{SVG}rect", "back")
+    assert (ground.get("width"), ground.get("height")) == ("100%", "100%")
+    assert whole(alone=False).find(f"{SVG}rect") is None  # the staff's page has its own
+    assert "--back:#fff" in seat_picture.STYLE
+    assert "--back:#111827" in seat_picture.DARK
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("starts", "cancelled", "told"),
+    [(1, False, "SCREEN"), (1, True, "CANCELLED"), (-1, False, "STARTED"), (-1, True, "CANCELLED")],
+)
+def test_a_show_of_which_nothing_is_sold_says_why(anonymous, starts, cancelled, told):
+    show = a_show()
+    move_start(show, timedelta(hours=starts))
+    Show.objects.filter(pk=show.pk).update(cancelled_at=timezone.now() if cancelled else None)
+
+    root = ElementTree.fromstring(picture(anonymous, show).content)
+
+    (text,) = [text for text in root.iter(f"{SVG}text") if text.get("class") in {"name", "note"}]
+    assert text.text == told
+    ending = "" if told == "SCREEN" else f"; {told.lower()}"
+    assert root.get("aria-label") == f"Seats: 100 free, 0 taken{ending}"

@@ -64,7 +64,7 @@ def test_an_empty_database_gets_a_week_of_six_films_on_four_screens():
 
     today = localtime().date()
     days = days_with_shows()
-    assert days[-8:] == [today + n * DAY for n in range(8)][-len(days):]
+    assert days[-8:] == [today + n * DAY for n in range(8)][-len(days) :]
     assert days[0] in (today, today + DAY)  # late in the evening nothing of today is still to come
     assert (Movie.objects.count(), Screen.objects.count()) == (6, 4)
     for day in days[1:]:
@@ -205,13 +205,39 @@ def test_the_bookings_are_final_and_owe_no_mail():
 
     assert set(Booking.objects.values_list("status", flat=True)) == {"booked", "cancelled"}
     assert not BookingEvent.objects.owed().exists()
-    assert {event.mail_state for event in BookingEvent.objects.all()} == {"sent"}
+    assert {(event.booking.user.username, event.mail_state) for event in BookingEvent.objects.all()} == {
+        ("customer", "sent"), ("walk-in", "none"),
+    }  # fmt: skip
     for booking in Booking.objects.all():
         assert booking.events.count() == (2 if booking.status == "cancelled" else 1)
         assert booking.seat_numbers
         assert max(booking.seat_numbers) <= booking.show.total_seats
         taken = {seat.taken for seat in booking.seats.all()}
         assert taken == ({None} if booking.status == "cancelled" else {True})
+
+
+@pytest.mark.django_db
+def test_the_bookings_were_made_on_each_of_the_last_14_days_in_the_order_of_their_numbers():
+    seed_demo.seed(MORNING)
+
+    made = list(Booking.objects.order_by("pk").values_list("created_at", flat=True))
+    days = {(MORNING - at) // DAY for at in made}
+    assert days == set(range(14))
+    assert made == sorted(made)
+    assert max(made) <= MORNING
+    assert len(Booking.objects.filter(user__username="customer")) == 8
+    for event in BookingEvent.objects.filter(kind="booked").select_related("booking"):
+        assert event.at == event.booking.created_at
+    for event in BookingEvent.objects.filter(kind="cancelled").select_related("booking"):
+        assert MORNING > event.at == event.booking.updated_at > event.booking.created_at
+
+
+@pytest.mark.django_db
+def test_the_halls_of_tonight_are_partly_sold():
+    seed_demo.seed(MORNING)
+
+    for show in Show.objects.on(MORNING.date()):
+        assert 2 <= show.seats.live().count() < show.total_seats / 2
 
 
 @pytest.mark.django_db

@@ -13,15 +13,14 @@ from urllib.request import Request, urlopen
 import pytest
 
 from cinema.management.commands.seed_demo import PASSWORD
-from tests.browser import chromium, pictures
+from tests.browser import chromium, clerk, pictures
 from tests.browser.witness import Witness
 from tests.up import BASE_DIR, READY, UP, Up
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 FLOWER_LOGIN = {"username": "operator", "password": "night-shift"}
-PICTURES = BASE_DIR / "docs" / "pictures"
 
 
 class Product(Up):
@@ -73,17 +72,18 @@ def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="package")
 def crowd(product: Product) -> None:
-    """Halls that look like those of a good evening: some seats of the next shows booked, and some held."""
+    """Halls that look like those of a good evening: more seats of the next shows booked, and some held."""
     token, chance = product.token_of("customer"), Random(7)
     films = product.ask("/api/movies/")["items"]
     shows = [show for film in films for show in product.ask(f"/api/movies/{film['id']}/shows/")["items"]]
     for show in sorted(shows, key=lambda show: str(show["date_time"]))[:12]:
         taken = set(product.ask(f"/api/shows/{show['id']}/seats/")["taken"])
-        for deed in ["book"] * chance.randint(1, show["total_seats"] // 6) + ["hold"]:
-            first, many = chance.randint(1, show["total_seats"] - 5), chance.randint(2, 6)
-            if seats := sorted(set(range(first, first + many)) - taken):
-                taken |= set(seats)
-                product.ask(f"/api/shows/{show['id']}/{deed}/", {"seat_numbers": seats}, token)
+        for deed in ["book"] * chance.randint(1, 4) + ["hold"]:
+            free = [seat for seat in range(1, show["total_seats"] + 1) if seat not in taken]
+            first = chance.randrange(len(free) - 6)
+            seats = free[first : first + chance.randint(2, 6)]
+            taken |= set(seats)
+            product.ask(f"/api/shows/{show['id']}/{deed}/", {"seat_numbers": seats}, token)
 
 
 def where_it_is_noon() -> str:
@@ -114,11 +114,19 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
+def tonight(page: Page, product: Product, crowd: None) -> Locator:
+    """The first show of tonight, on the front page of a clerk who has just logged in."""
+    clerk.log_in(page, product, "boxoffice")
+    page.get_by_role("heading", name="Tonight", level=2).wait_for()
+    return page.locator("#tonight a[data-show]").first
+
+
+@pytest.fixture
 def picture() -> Callable[..., None]:
-    """Keeps what a page shows for the README, if PICTURES is set: an ordinary run leaves the folder as it is."""
+    """Keeps what a page shows in the folder that PICTURES names; without it, a run keeps none."""
 
     def keep(page: Page, name: str, *, whole: bool = False) -> None:
-        if os.environ.get("PICTURES"):
-            pictures.keep(page, PICTURES / f"{name}.png", whole=whole)
+        if folder := os.environ.get("PICTURES"):
+            pictures.keep(page, BASE_DIR / folder / f"{name}.png", whole=whole)
 
     return keep

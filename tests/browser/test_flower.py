@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -16,13 +17,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_flower_shows_the_worker_and_its_tasks(page: Page, product: Product) -> None:
+def test_flower_shows_the_worker_and_its_tasks(page: Page, product: Product, picture: Callable[..., None]) -> None:
     page.goto(f"{product.flower_url}/workers")
     page.locator("#workers-table").get_by_text("celery@").wait_for()
     page.get_by_text("Online", exact=True).first.wait_for()
 
     page.goto(f"{product.flower_url}/tasks")
     page.locator("#tasks-table").get_by_text("workers.tasks.sweep_mail").first.wait_for()
+    page.set_viewport_size({"width": 1600, "height": 800})  # as wide as the table
+    rows = page.locator("#tasks-table tbody tr")
+    last = rows.nth(min(rows.count(), 10) - 1).bounding_box()
+    page.set_viewport_size({"width": 1600, "height": round(last["y"] + last["height"])})
+    picture(page, "flower")
 
 
 def test_flower_asks_for_a_password(product: Product) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from random import Random
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -15,9 +16,9 @@ from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils.timezone import localtime, make_aware, now
 
+from cinema import accounts
 from cinema.models import Booking, BookingEvent, BookingSeat, Movie, Screen, Show, User
 from cinema.programme import lock_screens
 
@@ -49,9 +50,35 @@ STAGGER = timedelta(minutes=15)
 DAYS_AHEAD = 7
 FIRST_SHOW_AHEAD = timedelta(hours=25)  # a day, and an hour for whoever starts the walk later
 
+SOLD_DAYS = 14  # as many as the front page of the staff sums up
+BOOKED, CANCELLED = Booking.Status.BOOKED, Booking.Status.CANCELLED
+
 Seats = tuple[int, ...]
-BOOKED: list[tuple[int, Seats]] = [(1, (10, 11)), (2, (20,)), (4, (14, 15, 16)), (6, (30,)), (9, (12, 13)), (15, (21,))]
-CANCELLED: list[tuple[int, Seats]] = [(2, (33, 34)), (5, (18,))]
+BOOKED_SEATS: list[tuple[int, Seats]] = [
+    (1, (10, 11)),
+    (2, (20,)),
+    (4, (14, 15, 16)),
+    (6, (30,)),
+    (9, (12, 13)),
+    (15, (21,)),
+]
+CANCELLED_SEATS: list[tuple[int, Seats]] = [(2, (33, 34)), (5, (18,))]
+
+
+class Sale(NamedTuple):
+    made_at: datetime
+    user: User
+    actor: User | None
+    show: Show
+    seats: Seats
+    status: str
+
+    @property
+    def changes(self) -> list[tuple[str, datetime]]:
+        """What became of it, and when."""
+        booked = (str(BookingEvent.Kind.BOOKED), self.made_at)
+        cancelled = (str(BookingEvent.Kind.CANCELLED), self.made_at + timedelta(hours=1))
+        return [booked] if self.status == BOOKED else [booked, cancelled]
 
 
 class Slot(NamedTuple):
@@ -90,7 +117,7 @@ def seed(moment: datetime) -> str:
         have = set(Screen.objects.values_list("name", flat=True))
         Screen.objects.bulk_create(Screen(name=name) for name in SCREENS if name not in have)
     shows = add_shows(moment, first_show=empty)
-    bookings = add_bookings(shows) if empty else 0
+    bookings = add_bookings(shows, moment) if empty else 0
     return f"Demo data: {len(shows)} shows, {bookings} bookings and {logins} logins added."
 
 
@@ -142,28 +169,51 @@ def in_the_way(other: Show, show: Show) -> bool:
     return other.date_time < show.ends_at + cleaning and show.date_time < other.ends_at + cleaning
 
 
-def add_bookings(shows: list[Show]) -> int:
-    """Booked and cancelled ones of the demo customer, none pending, and none that still owes a mail."""
+def add_bookings(shows: list[Show], moment: datetime) -> int:
+    """What was sold in the last days: none of it is pending, and none still owes a mail."""
     customer = User.objects.filter(username="customer").first()
-    chosen = [(Booking.Status.BOOKED, *which) for which in BOOKED]
-    chosen += [(Booking.Status.CANCELLED, *which) for which in CANCELLED]
-    chosen = [(status, place, seats) for status, place, seats in chosen if place < len(shows)]
     if customer is None:
         return 0
+    past = sorted([*of_customer(customer, shows, moment), *at_counter(shows, moment)], key=lambda sale: sale.made_at)
     bookings = Booking.objects.bulk_create(
-        Booking(user=customer, show=shows[place], status=status) for status, place, _ in chosen
+        Booking(
+            user=sale.user, show=sale.show, status=sale.status, created_at=sale.made_at, updated_at=sale.changes[-1][1]
+        )
+        for sale in past
     )
-    for booking, (status, _, seats) in zip(bookings, chosen, strict=True):
-        add_seats_and_events(booking, seats, taken=status is Booking.Status.BOOKED)
+    rows = list(zip(bookings, past, strict=True))
+    BookingSeat.objects.bulk_create(
+        BookingSeat(booking=booking, show=sale.show, seat_number=seat, taken=sale.status == BOOKED or None)
+        for booking, sale in rows
+        for seat in sale.seats
+    )
+    BookingEvent.objects.bulk_create(event for booking, sale in rows for event in events(booking, sale))
     return len(bookings)
 
 
-def add_seats_and_events(booking: Booking, seats: Seats, *, taken: bool) -> None:
-    BookingSeat.objects.bulk_create(
-        BookingSeat(booking=booking, show=booking.show, seat_number=seat, taken=taken or None) for seat in seats
-    )
-    kinds = [BookingEvent.Kind.BOOKED] if taken else [BookingEvent.Kind.BOOKED, BookingEvent.Kind.CANCELLED]
-    BookingEvent.objects.bulk_create(
-        BookingEvent(booking=booking, kind=kind, actor=booking.user, mail_attempts=1, mail_sent_at=Now())
-        for kind in kinds
-    )
+def of_customer(customer: User, shows: list[Show], moment: datetime) -> Iterator[Sale]:
+    chosen = [(BOOKED, *which) for which in BOOKED_SEATS] + [(CANCELLED, *which) for which in CANCELLED_SEATS]
+    for back, (status, place, seats) in enumerate(chosen, 1):
+        if place < len(shows):
+            yield Sale(moment - timedelta(days=back), customer, customer, shows[place], seats, status)
+
+
+def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
+    """Walk-ins in every hall but that of show 1, the more the sooner its show: a programme that sells."""
+    walk_in, clerk = accounts.walk_in(), User.objects.filter(username="boxoffice").first()
+    of_customer = {place: set(seats) for place, seats in BOOKED_SEATS}
+    for place, show in enumerate(shows[1:], 1):
+        chance, taken = Random(place), of_customer.get(place, set())  # noqa: S311 - the same halls at every start
+        many = chance.randint(show.total_seats // 20, show.total_seats // 8)
+        for _ in range(many // (1 + (show.date_time - moment).days)):
+            first = chance.randint(1, show.total_seats - 3)
+            if seats := tuple(seat for seat in range(first, first + chance.randint(1, 4)) if seat not in taken):
+                taken |= set(seats)
+                back = timedelta(days=chance.triangular(0, SOLD_DAYS, 3))
+                yield Sale(moment - back, walk_in, clerk, show, seats, BOOKED)
+
+
+def events(booking: Booking, sale: Sale) -> Iterator[BookingEvent]:
+    for kind, at in sale.changes:
+        mailed = {} if sale.user.username == accounts.WALK_IN else {"mail_attempts": 1, "mail_sent_at": at}
+        yield BookingEvent(booking=booking, kind=kind, at=at, actor=sale.actor, **mailed)

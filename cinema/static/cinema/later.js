@@ -1,3 +1,10 @@
+// The words of the charts are as dark, or as light, as those of the page: their own grey suits neither.
+const tint = () => {
+  Chart.defaults.color = getComputedStyle(document.documentElement).getPropertyValue("--desk-soft").trim();
+};
+tint();
+new MutationObserver(tint).observe(document.documentElement, { attributeFilter: ["class"] });
+
 // A part of the page that the page did not wait for: fetched behind it, with its charts.
 window.addEventListener("load", async () => {
   const part = document.querySelector("[data-later]");

@@ -1,11 +1,12 @@
 // The seat map without reloads: seats are chosen by a press, and the picture is fetched anew every few seconds.
 // The server draws it each time, so that what is seen is what the database says. Without this file all of it still works.
+import { keepFresh } from "./fresh.js";
+
 (() => {
   const hall = document.getElementById("hall");
   const seats = document.getElementById("seats");
   const customer = document.getElementById("customer");
   if (!hall) return;
-  let waiting = 0;
 
   const chosen = () => (seats ? seats.value.match(/\d+/g) || [] : []);
 
@@ -16,24 +17,12 @@
     return values.toString();
   };
 
-  async function refresh() {
-    clearTimeout(waiting);
-    const asked = query();
-    const started = performance.now();
-    try {
-      const answer = await fetch(`${hall.dataset.picture}?${asked}`, { credentials: "same-origin", redirect: "error" });
-      if (answer.ok && asked === query()) {
-        const focused = hall.contains(document.activeElement) ? document.activeElement.dataset.seat : null;
-        hall.innerHTML = await answer.text();
-        if (focused) hall.querySelector(`a[data-seat="${focused}"]`)?.focus({ preventScroll: true });
-      }
-    } catch {
-      // the next one may get through
-    }
-    const took = performance.now() - started;
-    clearTimeout(waiting);
-    waiting = setTimeout(refresh, document.hidden ? 30000 : Math.max(4000, took * 20));
-  }
+  const refresh = keepFresh(hall, {
+    told: document.getElementById("hall-told"),
+    name: "the hall",
+    address: () => `${hall.dataset.picture}?${query()}`,
+    pause: (took) => Math.max(4000, took * 20),
+  });
 
   hall.addEventListener("click", (event) => {
     const seat = event.target.closest("a[data-seat]");
@@ -61,20 +50,28 @@
   });
 
   seats?.addEventListener("change", refresh);
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
   let typing = 0;
-  customer?.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(async () => {
-      const term = new URLSearchParams({ term: customer.value });
-      const answer = await fetch(`${customer.dataset.suggest}?${term}`, { credentials: "same-origin" });
+  async function suggest() {
+    const typed = customer.value;
+    const term = new URLSearchParams({ term: typed });
+    try {
+      const answer = await fetch(`${customer.dataset.suggest}?${term}`, { credentials: "same-origin", redirect: "error" });
       if (!answer.ok) return;
       const { results } = await answer.json();
+      if (typed !== customer.value) return; // an answer to less than what stands there now
       const options = results.map(({ value, label }) => Object.assign(document.createElement("option"), { value, label }));
       document.getElementById("customers").replaceChildren(...options);
-    }, 150);
-  });
+    } catch {
+      // the hall's line says that Marquee does not answer
+    }
+  }
 
-  waiting = setTimeout(refresh, 4000);
+  // who may not see customers is suggested none
+  if (customer?.dataset.suggest) {
+    customer.addEventListener("input", () => {
+      clearTimeout(typing);
+      typing = setTimeout(suggest, 150);
+    });
+  }
 })();
