@@ -26,9 +26,16 @@ from cinema.outbox import OwedQuerySet
 Answer = TypeVar("Answer")
 Labelled = Mapping[str, float]
 DATABASE_SECONDS = 2.0
-MOST = 10_000  # rows that are counted of anything
-IN_PROGRESS = Gauge("marquee_requests_in_progress", "Requests being answered", multiprocess_mode="livesum")
-THREADS = Gauge("marquee_request_threads", "Requests that can be answered at once", multiprocess_mode="livesum")
+IN_PROGRESS = Gauge(
+    "marquee_requests_in_progress",
+    "Requests being answered: how much of the pool of request threads is in use",
+    multiprocess_mode="livesum",
+)
+THREADS = Gauge(
+    "marquee_request_threads",
+    "Requests that can be answered at once: the pool of request threads",
+    multiprocess_mode="livesum",
+)
 PROCESSES = """SELECT (SELECT sum(numbackends) FROM pg_stat_database),
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"""
 _asking = Lock()
@@ -91,7 +98,9 @@ def _up(parts: list[Part], figures: tuple[Part, list[Metric]] | None) -> Metric:
 def _of_redis(seen: Seen) -> Iterator[Metric]:
     workers = {"alive": float(seen.alive), "silent": float(seen.silent)}
     yield _gauge("marquee_workers", "Workers by whether they are heard of", "state", workers)
-    killed = CounterMetricFamily("marquee_workers_killed", "Workers that were killed and came back")
+    killed = CounterMetricFamily(
+        "marquee_workers_killed", "Workers, or processes of one, that were killed and came back"
+    )
     killed.add_metric([], seen.killed)
     yield killed
     if seen.beat is not None:
@@ -101,14 +110,15 @@ def _of_redis(seen: Seen) -> Iterator[Metric]:
 
 
 def _of_database() -> tuple[Part, list[Metric]]:
-    stale = Booking.objects.stale()[:MOST].count()
+    """Each figure is SQL's, without a cap: all that is counted here has an index of its own."""
+    stale = Booking.objects.stale().count()
     left = BookingSeat.objects.live().filter(show=OuterRef("pk"))
-    cancelling = Show.objects.filter(Exists(left), cancelled_at__isnull=False)[:MOST].count()
-    return health.mail(), [
+    cancelling = Show.objects.filter(Exists(left), cancelled_at__isnull=False).count()
+    owed = health.owed_mails()
+    return health.mail(owed), [
         _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(OwedQuerySet.owed)),
-        GaugeMetricFamily(
-            "marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=health.oldest_owed_seconds()
-        ),
+        GaugeMetricFamily("marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=owed.oldest_seconds),
+        GaugeMetricFamily("marquee_mails_put_off", "Owed mails that were put off twice or more", value=owed.put_off),
         _gauge("marquee_mails_failed", "Mails refused for good", "kind", _count(OwedQuerySet.failed)),
         GaugeMetricFamily("marquee_holds_stale", "Holds past their time that are not swept yet", value=stale),
         GaugeMetricFamily("marquee_shows_being_cancelled", "Cancelled shows with bookings left", value=cancelling),
@@ -117,7 +127,7 @@ def _of_database() -> tuple[Part, list[Metric]]:
 
 
 def _count(those: Callable[[OwedQuerySet], OwedQuerySet]) -> Labelled:
-    return {name: those(rows.objects.all())[:MOST].count() for name, rows in health.MAILS.items()}
+    return {name: those(rows.objects.all()).count() for name, rows in health.MAILS.items()}
 
 
 def _connections() -> Iterator[Metric]:
@@ -134,7 +144,7 @@ def _connections() -> Iterator[Metric]:
         else:
             return
     told = {"used": float(used), "allowed": float(allowed)}
-    yield _gauge("marquee_database_connections", "Connections of the database, of everybody", "state", told)
+    yield _gauge("marquee_database_connections", "The database's pool of connections, of everybody", "state", told)
 
 
 def _gauge(name: str, about: str, label: str, told: Labelled) -> Metric:

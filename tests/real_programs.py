@@ -27,7 +27,8 @@ def environment(tmp_path, **variables: str) -> dict[str, str]:
 
 
 def celery(*words: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "workers", *words]
+    """As in production."""
+    return [sys.executable, "-m", "celery", "-A", "workers", "--quiet", *words]
 
 
 def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -51,5 +51,5 @@ def test_flower_shows_the_tasks_of_the_workers_to_who_logs_in(start, way):
 
     told = page_of_flower(port, "/api/tasks", login)[1]
     assert page_of_flower(port, "/api/tasks", "ops:wrong")[0] == 401
-    assert f"('event', {event.pk}, 0)" in told
+    assert f"{{'kind': 'event', 'pk': {event.pk}, 'attempt': 0}}" in told
     assert event.booking.user.email not in told

@@ -16,7 +16,8 @@ from django_redis import get_redis_connection
 from cinema import breaker, health, mail
 from cinema.models import BookingEvent
 from tests.conftest import refusal
-from tests.factories import a_booking
+from tests.factories import a_booking, a_show
+from tests.mailing import let_pass, work_off
 from tests.services import free_port
 from tests.test_throttles_without_redis import in_a_fresh_thread, redis_at
 
@@ -127,6 +128,20 @@ def test_a_worker_that_was_killed_and_came_back_is_told_for_a_minute(all_well):
     assert told() == {}
 
 
+def test_a_process_that_was_killed_is_told_for_a_minute_and_counted_once(all_well):
+    for _ in range(2):
+        health.worker_lost_a_process("celery@here", 7)
+    lost = r"a process of celery@here \(now 7\) was killed and came back [01] s ago"
+    assert says("workers", rf"1 worker, the last heard of [01] s ago; {lost}\.")
+    assert health.look().killed == 1
+
+    health.worker_lost_a_process("celery@here", 8)
+    assert health.look().killed == 2
+    for successor in (7, 8):
+        as_if_passed(60, health.BACK, f"a process of celery@here (now {successor})")
+    assert told() == {}
+
+
 def test_a_worker_that_ended_in_order_is_not_looked_for(all_well):
     health.worker_lives("celery@there", starts=True)
     health.worker_ends("celery@there")
@@ -164,6 +179,50 @@ def test_a_mail_that_is_owed_for_long_is_told(all_well):
     BookingEvent.objects.update(at=Now() - timedelta(minutes=7))
 
     assert told() == {"mail": "The oldest owed mail has waited for 7 minutes."}
+
+
+@pytest.fixture(params=["closed port", "451"])
+def no_server(request, server, settings):
+    """A mail server that is away, or takes nothing for now."""
+    if request.param == "closed port":
+        settings.EMAIL_PORT = free_port()
+    else:
+        server.to_recipient = ["451 try later"] * 3
+
+
+def test_a_mail_server_that_takes_nothing_is_told_at_the_second_try(all_well, no_server, anonymous):
+    a_booking()
+    work_off()
+    assert told() == {}  # once may be chance
+
+    let_pass(BookingEvent)
+    work_off()
+
+    says_so = "1 mail was put off twice or more: see Mails, Owed, for what the mail server says."
+    assert told() == {"mail": says_so}
+    assert anonymous.get("/readyz").json() == {"status": "degraded", "degraded": ["mail"]}
+
+
+def test_a_mail_that_is_sent_at_last_is_told_no_more(all_well, server):
+    server.to_recipient = ["451 try later"] * 2
+    a_booking()
+    for _ in range(2):
+        work_off()
+        let_pass(BookingEvent)
+    assert list(told()) == ["mail"]
+
+    work_off()
+
+    assert len(server.mails) == 1
+    assert told() == {}
+
+
+def test_the_oldest_mail_is_told_although_it_is_due_last(all_well):
+    show = a_show()
+    oldest, *_ = [a_booking(show=show, seats=(seat,)) for seat in (1, 2, 3)]
+    oldest.events.update(at=Now() - timedelta(minutes=20), mail_due_at=Now() + timedelta(minutes=15))
+
+    assert told() == {"mail": "The oldest owed mail has waited for 20 minutes."}
 
 
 def test_a_forked_child_does_not_read_its_parents_answers():

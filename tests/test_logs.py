@@ -12,6 +12,7 @@ from cinema.logins import Caller
 from cinema.models import BookingEvent, PasswordReset, User
 from project import lines
 from tests.factories import a_booking, a_caller, a_clerk, a_customer, a_hold, a_show, make_stale
+from tests.staff import page, superuser
 from workers import runs, tasks  # noqa: F401 - `runs` hears of every task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,12 +144,57 @@ def test_the_mail_knows_the_request_that_owed_it(api, written, each_way, path, s
     assert (booked["task"], booked["event"]) == ("send_mail", "mail sent")
 
 
+def test_all_that_ends_with_its_show_knows_the_request_that_cancelled_it(written):
+    customer, show = a_caller(), a_show()
+    for seat in (1, 2, 3):
+        a_booking(customer, show, (seat,))
+    a_hold(customer, show, (4,))
+    written.clear()
+    headers = {"X-Request-ID": "closed"}
+    data = {"do": "cancel_show", "confirmed": "yes"}
+    assert superuser().post(page("show_seats", show.pk), data, headers=headers).status_code == 302
+
+    tasks.cancel_bookings_of_cancelled_shows.apply()
+    BookingEvent.objects.filter(kind="booked").update(mail_due_at=None)
+    (due,) = mail.queue_due()
+    tasks.send_mail.apply(kwargs=due._asdict())
+
+    assert [event.request_id for event in BookingEvent.objects.filter(kind="cancelled")] == ["closed"] * 4
+    lines_of_it = of(written, "marquee.booking") + of(written, "marquee.mail")
+    assert [line["request_id"] for line in lines_of_it] == ["closed"] * 6
+
+
+def test_a_show_that_no_request_cancelled_puts_no_request_into_the_lines(written):
+    booking = a_booking()
+    written.clear()
+    bookings.cancel_show(a_clerk(), booking.show_id)
+
+    tasks.cancel_bookings_of_cancelled_shows.apply()
+    for due in mail.queue_due():
+        tasks.send_mail.apply(kwargs=due._asdict())
+
+    told = of(written, "marquee.booking") + of(written, "marquee.mail")
+    assert len(told) == 3
+    assert [line for line in told if "request_id" in line] == []
+
+
 def test_nothing_is_carried_behind_a_request_or_a_task(api, written):
     api.get("/api/me/")
     tasks.expire_holds.apply()
 
     assert (logs.carried(), logs.request_id()) == ({}, "")
     assert BookingEvent.objects.get(booking=a_booking()).request_id == ""
+
+
+def test_a_task_that_fails_names_its_row(written, monkeypatch):
+    monkeypatch.setattr(mail, "deliver", lambda *_: 1 / 0)
+    row = {"kind": "event", "pk": 7, "attempt": 0}
+
+    tasks.send_mail.apply(kwargs=row)
+
+    (line,) = of(written, "marquee.task")
+    assert (line["event"], line["task"], line["args"]) == ("failed", "send_mail", row)
+    assert line["error"] == "ZeroDivisionError"
 
 
 def test_an_exception_is_told_by_kind_and_place(written):

@@ -165,6 +165,30 @@ def test_what_redis_does_not_take_is_added_behind_the_next_task(settings):
     assert samples()["marquee_bookings_total", "expire", "workers", "done"] == 7
 
 
+def test_an_emptied_redis_is_told_zeros_again():
+    """Else the first failure behind it is no increase, and nobody is called."""
+    tallies.begin()
+    tasks.expire_holds.apply()
+    get_redis_connection("default").flushdb()
+    assert ("marquee_task_failures_total", "workers", "expire_holds") not in samples()
+
+    tasks.expire_holds.apply()
+
+    assert samples()["marquee_task_failures_total", "workers", "expire_holds"] == 0
+    assert samples()["marquee_bookings_total", "expire", "workers", "done"] == 0
+
+
+def test_a_task_of_another_name_is_forgotten_after_a_week():
+    tasks.expire_holds.apply()
+    redis = get_redis_connection("default")
+    for name, days in (("old", 8), ("daily", 6)):
+        redis.hset(tallies.LAST_RUNS, name, int(redis.time()[0]) - days * 24 * 3600)
+
+    ages = {task for name, *rest in samples() if name == "marquee_task_age_seconds" for task in rest}
+
+    assert ages == {"expire_holds", "daily"}
+
+
 def test_what_is_owed_refused_and_left_over_is_told():
     show = a_show()
     a_booking(show=show, seats=(1,))
@@ -184,6 +208,18 @@ def test_what_is_owed_refused_and_left_over_is_told():
     assert told["marquee_shows_being_cancelled",] == 1
     if connection.vendor != "sqlite":
         assert 1 <= told["marquee_database_connections", "used"] < told["marquee_database_connections", "allowed"]
+
+
+def test_the_mails_that_were_put_off_twice_are_told():
+    show = a_show()
+    for seat, attempts in ((1, 1), (2, 2), (3, 3)):
+        a_booking(show=show, seats=(seat,)).events.update(mail_attempts=attempts, mail_error="SMTPDataError 451")
+    a_booking(show=show, seats=(4,)).events.update(mail_attempts=2)  # its workers died
+
+    told = samples()
+
+    assert (told["marquee_mails_put_off",], told["marquee_mails_owed", "event"]) == (2, 4)
+    assert up()["mail"] == 0
 
 
 def test_queues_and_workers_are_told(all_well):

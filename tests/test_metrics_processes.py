@@ -16,11 +16,16 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.real_programs import environment, wait_until
+from cinema import health, tallies
+from project.management.commands.serve import REQUEST_THREADS
+from tests.real_programs import celery, environment, wait_until
 from tests.services import free_port
+from tests.test_flower import PRODUCTION
+from tests.up import processes
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 OPS = BASE_DIR / "docs" / "ops"
+PAGE = (BASE_DIR / "docs" / "operations.md").read_text()
 PROCESSES = 2
 SERVE = f"""
 import os
@@ -83,6 +88,13 @@ def requests(samples: dict[tuple[str, ...], float]) -> float:
     return samples["marquee_requests_total", "", "GET", "livez", "200"]
 
 
+def threads_told(server) -> float | None:
+    """None to a connection that had come to a process when that was killed."""
+    with suppress(OSError):
+        return server.samples()["marquee_request_threads",]
+    return None
+
+
 def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):
     before, asked = requests(server.samples()), 0
     deadline = time.monotonic() + 20
@@ -94,12 +106,12 @@ def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):
     told = server.samples()
     assert requests(told) == before + asked
     assert told["marquee_request_seconds_count", "livez"] == before + asked
-    assert told["marquee_request_threads",] == PROCESSES * 2
+    assert told["marquee_request_threads",] == PROCESSES * REQUEST_THREADS
     assert told["marquee_requests_in_progress",] == 1  # this one
 
     os.kill(min(server.pids()), signal.SIGKILL)
     wait_until(server.answers)
-    wait_until(lambda: server.samples()["marquee_request_threads",] == PROCESSES * 2)  # the dead one's are not told
+    wait_until(lambda: threads_told(server) == PROCESSES * REQUEST_THREADS)  # the dead one's are not
     assert requests(server.samples()) >= before + asked
 
 
@@ -114,6 +126,33 @@ def test_every_line_of_a_server_is_json(server):
     assert "api/movies/" in {line.get("route") for line in told}
     assert "_granian" in {line["logger"] for line in told}
     assert [line for line in said if "hush7" in line] == []
+
+
+def started_by_compose(program: str) -> list[str]:
+    """The options that docker-compose.yml gives it, behind what `start` gives every program."""
+    services = yaml.safe_load((BASE_DIR / "docker-compose.yml").read_text())["services"]
+    before, command = ["celery", *celery()[3:], program], services[program]["command"]
+    assert command[: len(before)] == before
+    return command[len(before) :]
+
+
+def test_every_line_of_a_worker_and_a_beat_is_json(start, tmp_path):
+    """Also of what the pool says of a process that was killed."""
+    worker, beat = (start(program, *started_by_compose(program), **PRODUCTION) for program in ("worker", "beat"))
+    wait_until(lambda: health.look().workers and tallies.read().last_runs)
+    killed = next(pid for pid, (parent, _, _) in processes().items() if parent == worker.pid)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: health.look().killed)
+    for process in (worker, beat):
+        process.terminate()
+        process.wait(timeout=20)
+
+    said = "".join((tmp_path / f"{program}.log").read_text() for program in ("worker", "beat"))
+    told = [json.loads(line)["event"] for line in said.splitlines()]
+
+    assert [event for event in told if f"pid:{killed} exited with 'signal 9" in event]
+    assert "worker: Warm shutdown (MainProcess)" in told
+    assert [event for event in told if event.endswith(" ready.")]
 
 
 def asked_of_prometheus() -> list[str]:
@@ -148,15 +187,22 @@ def test_every_alert_has_its_section_in_the_operations_page():
     for rule in rules:
         assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"info", "warning", "critical"}
-    if (page := BASE_DIR / "docs" / "operations.md").exists():
-        headings = set(re.findall(r"^#+ (\w+)$", page.read_text(), re.MULTILINE))
-        assert {rule["alert"] for rule in rules} <= headings
+        section = re.search(rf"^### {rule['alert']}\n(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL)[1]
+        assert re.findall(r"^(\d+)\.", section, re.MULTILINE) == ["1", "2", "3"], rule["alert"]
+
+
+def test_what_the_operations_page_looks_at_in_grafana_is_there():
+    panels = {panel["title"] for panel in json.loads((OPS / "grafana" / "marquee.json").read_text())["panels"]}
+    named = re.findall(r'"([^"]+)" in Grafana', PAGE)
+
+    assert named
+    assert set(named) <= panels
 
 
 def test_prometheus_takes_the_rules_and_the_configuration():
     if not (promtool := shutil.which("promtool")):
         assert not os.environ.get("CI"), "promtool is missing: apt-get install prometheus"
         pytest.skip("promtool is not installed: Debian's package prometheus has it")
-    for kind, file in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
-        ran = subprocess.run([promtool, "check", kind, str(OPS / file)], capture_output=True, text=True)
+    for asked in ("check rules alerts.yml", "check config prometheus.yml", "test rules alerts_test.yml"):
+        ran = subprocess.run([promtool, *asked.split()], cwd=OPS, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr

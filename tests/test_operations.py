@@ -1,5 +1,8 @@
-"""docs/operations.md: what it lets an operator ask of a restored database finds what is wrong there."""
+"""docs/operations.md: what it lets an operator ask of a database is answered, and finds what is wrong there."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,12 +10,14 @@ from django.db import connection
 
 from cinema.models import Booking, BookingEvent, BookingSeat
 from tests.factories import a_booking, a_caller, a_hold, a_show
+from tests.real_programs import environment
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="the page restores a PostgreSQL"),
 ]
-PROMISES = Path(__file__).resolve().parent.parent / "docs" / "ops" / "promises.sql"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, PROMISES = (DOCS / "operations.md").read_text(), DOCS / "ops" / "promises.sql"
 
 
 @pytest.fixture
@@ -20,6 +25,21 @@ def booking() -> Booking:
     show = a_show()
     a_hold(a_caller(), show, (4,))
     return a_booking(a_caller(), show, (5, 6))
+
+
+def commands() -> list[str]:
+    """What the page asks of a running database in one line."""
+    return re.findall(r"""`(psql "\$DATABASE_URL" -x?c (?:"[^"]+"|'[^']+'))`""", PAGE)
+
+
+@pytest.mark.skipif(not shutil.which("psql"), reason="psql is not installed")
+@pytest.mark.parametrize("command", commands())
+def test_each_question_to_the_database_is_answered(command, tmp_path):
+    assert len(commands()) == 4
+
+    done = subprocess.run(["bash", "-c", command], env=environment(tmp_path), capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def broken() -> dict[str, int]:

@@ -48,7 +48,8 @@ def test_a_sweep_queues_ids_alone_and_once():
 
     (message,) = queued("mail")
     assert queued("celery") == []
-    assert message["headers"]["argsrepr"] == f"('event', {event.pk}, 0)"
+    told = (message["headers"]["argsrepr"], message["headers"]["kwargsrepr"])
+    assert told == ("()", f"{{'kind': 'event', 'pk': {event.pk}, 'attempt': 0}}")
     assert message["content-type"] == "application/json"
     assert message["headers"]["eta"] is None
 
@@ -96,11 +97,11 @@ def test_every_stale_hold_expires_in_one_tick_and_no_other(monkeypatch):
 
 
 @transactional
-@pytest.mark.parametrize(("stale", "asked"), [(1, []), (2, [[True]]), (5, [[True]])])
+@pytest.mark.parametrize(("stale", "asked"), [(1, []), (2, [{"helps": True}]), (5, [{"helps": True}])])
 def test_a_second_worker_is_asked_to_help_a_full_first_batch_once(monkeypatch, stale, asked):
     monkeypatch.setattr(tasks, "HOLDS_PER_BATCH", 2)
     told = []
-    monkeypatch.setattr(tasks.expire_holds, "apply_async", lambda args, **_: told.append(args))
+    monkeypatch.setattr(tasks.expire_holds, "apply_async", lambda kwargs, **_: told.append(kwargs))
     show = a_show()
     for seat in range(1, stale + 1):
         make_stale(a_hold(show=show, seats=(seat,)))
@@ -108,7 +109,7 @@ def test_a_second_worker_is_asked_to_help_a_full_first_batch_once(monkeypatch, s
     tasks.expire_holds()
 
     assert told == asked
-    tasks.expire_holds(True)
+    tasks.expire_holds(helps=True)
     assert told == asked
 
 

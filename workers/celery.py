@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 import tornado.options
+from billiard.util import get_logger
 from celery import Celery, signals
+from celery.apps import worker
 from celery.exceptions import CPendingDeprecationWarning
 from celery.schedules import crontab
 from django.conf import settings
@@ -104,7 +106,15 @@ def keep_djangos_logging(**_: Any) -> None:
     for chatty in ("celery.worker.strategy", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("celery.beat").addFilter(without_stacks)
+    pools = get_logger()  # what the pool says of a killed process went past every handler, in words alone
+    pools.propagate = True
+    pools.setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "(?s).*worker_cancel_long_running", CPendingDeprecationWarning)  # decided above
+
+
+def say_in_lines(**_: Any) -> None:
+    """What a worker says of the signal that ends it goes past every logger otherwise, to standard output."""
+    worker.safe_say = lambda words, *_: logging.getLogger("marquee.worker").info(words.strip())
 
 
 def without_stacks(record: logging.LogRecord) -> bool:
@@ -115,6 +125,7 @@ def without_stacks(record: logging.LogRecord) -> bool:
 
 
 signals.celeryd_init.connect(stop_without_broker)
+signals.celeryd_init.connect(say_in_lines)
 signals.import_modules.connect(stop_without_broker)  # what beat and Flower come through
 signals.import_modules.connect(stop_open_flower)
 signals.setup_logging.connect(keep_djangos_logging)

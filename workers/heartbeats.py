@@ -1,13 +1,23 @@
 """Workers and beat tell that they live; `cinema.health` says who is missing."""
 
 import atexit
+import os
 from typing import Any
 
 from celery import signals
 
 from cinema import health
 
-_heard_of = False
+TRIES = 3
+_heard_of = False  # in a child, whether its parent was at the fork
+_replaces = False
+
+
+@signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def worker_begins(instance: Any, **_: Any) -> None:
+    """Whether it ends its own processes, by --max-tasks-per-child and the like: then a new one tells of no loss."""
+    global _replaces
+    _replaces = bool(instance.max_tasks_per_child or instance.max_memory_per_child or instance.autoscale)
 
 
 @signals.heartbeat_sent.connect  # type: ignore[untyped-decorator]
@@ -20,6 +30,16 @@ def worker_lives(sender: Any, **_: Any) -> None:
         atexit.register(health.worker_ends, name)  # Celery's own signal is not sent at every orderly end
     else:
         health.worker_lives(name)
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def process_begins(sender: str, **_: Any) -> None:
+    """The first ones are forked before the first heartbeat, so one that comes later stands in for one that was lost.
+
+    A machine that is so full that it kills may be slow to answer, too: it is told again, but only for a second or so.
+    """
+    if _heard_of and not _replaces:
+        any(health.worker_lost_a_process(sender, os.getpid()) for _ in range(TRIES))
 
 
 @signals.beat_init.connect  # type: ignore[untyped-decorator]

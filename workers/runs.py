@@ -1,4 +1,4 @@
-"""Around every task: its lines carry its name and id, and what it counted is added up where the API can tell it."""
+"""Around every task: its lines carry its name, id and arguments, which are ids alone; what it counted is added up."""
 
 import time
 from typing import Any
@@ -11,6 +11,7 @@ from workers.celery import AWAY
 
 log = structlog.get_logger("marquee.task")
 _began: dict[str, float] = {}
+_failed = ""  # the last one: of a task at its hard time limit Celery tells twice
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -19,11 +20,11 @@ def process_begins(**_: Any) -> None:
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]
-def begins(task_id: str, task: Any, **_: Any) -> None:
+def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
     _began[task_id] = time.perf_counter()
     name = _short(task.name)
     metrics.TASK_FAILURES.labels(name)  # a zero to begin with, so that the first failure is an increase
-    logs.carry(task=name, task_id=task_id)
+    logs.carry(**_about(name, task_id, kwargs))
 
 
 @signals.task_postrun.connect  # type: ignore[untyped-decorator]
@@ -35,14 +36,27 @@ def ends(task_id: str, task: Any, **_: Any) -> None:
 
 
 @signals.task_failure.connect  # type: ignore[untyped-decorator]
-def fails(sender: Any, exception: BaseException, **_: Any) -> None:
-    """Celery's own line would quote the exception, which may quote a customer."""
-    name = _short(sender.name)
+def fails(sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
+    """Celery's own line would quote the exception, which may quote a customer.
+
+    Of a task that was killed at its time limit the worker's main process tells, where no task ends and nothing is
+    carried: so the line says all by itself, and the count is shared at once.
+    """
+    global _failed
+    if task_id == _failed:
+        return
+    _failed, name = task_id, _short(sender.name)
+    about = _about(name, task_id, kwargs)
     if isinstance(exception, AWAY):
-        log.error("failed: the next tick tries again", task=name, error=type(exception).__name__)
+        log.error("failed: the next tick tries again", error=type(exception).__name__, **about)
     else:
         metrics.TASK_FAILURES.labels(name).inc()
-        log.error("failed", task=name, exc_info=exception)
+        log.error("failed", exc_info=exception, **about)
+        tallies.share()
+
+
+def _about(name: str, task_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {"task": name, "task_id": task_id} | ({"args": kwargs} if kwargs else {})
 
 
 def _short(name: str) -> str:

@@ -1,4 +1,7 @@
-"""Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find."""
+"""Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find.
+
+They are sent their arguments by name, so that Flower says what each is.
+"""
 
 import time
 
@@ -21,7 +24,7 @@ CANCELLING_SECONDS = 4  # the next tick goes on: holds and mails of others do no
 def sweep_mail() -> None:
     """If the broker fails half-way, the mails that were not queued are due again after QUEUED_SECONDS."""
     for due in mail.queue_due(MAILS_PER_SWEEP):
-        send_mail.apply_async(due, expires=mail.QUEUED_SECONDS)
+        send_mail.apply_async(kwargs=due._asdict(), expires=mail.QUEUED_SECONDS)
 
 
 @app.task(soft_time_limit=MAIL_SOFT_SECONDS, time_limit=MAIL_HARD_SECONDS)  # type: ignore[untyped-decorator]
@@ -39,7 +42,7 @@ def expire_holds(helps: bool = False) -> None:
         if bookings.expire_stale(HOLDS_PER_BATCH) < HOLDS_PER_BATCH:
             return
         if batch == 0 and not helps:
-            expire_holds.apply_async([True], expires=HELP_SECONDS)
+            expire_holds.apply_async(kwargs={"helps": True}, expires=HELP_SECONDS)
 
 
 @app.task  # type: ignore[untyped-decorator]

@@ -182,7 +182,7 @@ def mail_only_on_commit() -> None:
     def record(booking_id: int, kind: Any, caller: Any, *, mail: bool) -> None:
         event = BookingEvent.objects.create(booking_id=booking_id, kind=kind, actor_id=caller.user_id)
         if mail:
-            message = partial(tasks.send_mail.apply_async, ("event", event.pk, 0))
+            message = partial(tasks.send_mail.apply_async, kwargs={"kind": "event", "pk": event.pk, "attempt": 0})
             transaction.on_commit(message, robust=True)
 
     def send(kind: str, pk: int, attempt: int) -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ IN_A_CONFIRM = b'UPDATE "cinema_bookingseat" SET "held_until"'
 LAST_OF_A_CONFIRM = b'INSERT INTO "cinema_bookingevent"'
 IDLE_SECONDS = 5  # idle_in_transaction_session_timeout
 FROZEN_SECONDS = 8
+FREEZES = 3
 START_SECONDS, GAP_SECONDS = 3, 2.5  # a new worker's start; the longest time in which nobody may be answered
 HOUR = 3600
 SHIM = Path(__file__).parent / "clock_shim"
@@ -53,6 +55,24 @@ def killed(stage: Stage) -> Iterator[None]:
 @contextmanager
 def frozen(stage: Stage) -> Iterator[dict[str, float]]:
     """Yields how long its transaction kept its locks, in seconds."""
+    evidence: dict[str, float] = {}
+    worker, session, at = _frozen_in_a_transaction(stage)
+    try:
+        yield evidence
+        with suppress(Late):  # then it was kept too long, which is for the verdict
+            wait_until(lambda: not stage.query(f"SELECT 1 {session}"), FROZEN_SECONDS, "its end")
+        evidence["held"] = time.monotonic() - at
+        time.sleep(max(0.0, at + FROZEN_SECONDS - time.monotonic()))
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def _frozen_in_a_transaction(stage: Stage) -> tuple[int, str, float]:
+    """The worker, the session that it keeps open, and since when.
+
+    The statement that springs the trap may be refused by the database, or wait there for another's lock: then nothing
+    is kept, and the next confirm is tried.
+    """
     caught: list[tuple[int, int, float]] = []
 
     def freeze(link: Link) -> None:
@@ -61,22 +81,16 @@ def frozen(stage: Stage) -> Iterator[dict[str, float]]:
         assert link.server
         caught.append((worker, link.server.getsockname()[1], time.monotonic()))
 
-    trap = stage.database_proxy.set_trap(LAST_OF_A_CONFIRM, freeze)
-    evidence: dict[str, float] = {}
-    trap.wait(10, "a confirm to freeze the API in")
-    [(worker, port, at)] = caught
-    try:
-        time.sleep(1)
+    for _ in range(FREEZES):
+        stage.database_proxy.set_trap(LAST_OF_A_CONFIRM, freeze).wait(10, "a confirm to freeze the API in")
+        worker, port, at = caught[-1]
         session = f"FROM pg_stat_activity WHERE client_port = {port}"
-        if stage.query(f"SELECT state {session}") != [("idle in transaction",)]:
-            raise DidNotHappen("The frozen process held no transaction.")
-        yield evidence
-        with suppress(Late):  # then it was kept too long, which is for the verdict
-            wait_until(lambda: not stage.query(f"SELECT 1 {session}"), FROZEN_SECONDS, "its end")
-        evidence["held"] = time.monotonic() - at
-        time.sleep(max(0.0, at + FROZEN_SECONDS - time.monotonic()))
-    finally:
+        with suppress(Late):
+            kept = f"SELECT 1 {session} AND state = 'idle in transaction'"
+            wait_until(partial(stage.query, kept), 3, "its transaction")
+            return worker, session, at
         os.kill(worker, signal.SIGCONT)
+    raise DidNotHappen(f"Of {FREEZES} frozen processes none held a transaction.")
 
 
 def gives_locks_back(stage: Stage, window: Window) -> list[str]:

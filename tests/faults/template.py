@@ -21,7 +21,7 @@ def migrated_postgres(server: Postgres, environment: dict[str, str]) -> None:
         server.own()
         return server.start()
     server.create()
-    manage("migrate", "--verbosity=0", environment=environment | {"DATABASE_URL": server.url})
+    _migrate(environment, server.url)
     server.stop(signal.SIGINT)
     _keep(server.data, kept)
     return server.start()
@@ -30,10 +30,16 @@ def migrated_postgres(server: Postgres, environment: dict[str, str]) -> None:
 def migrated_sqlite(file: Path, environment: dict[str, str]) -> None:
     kept = settings.VAR / "drill" / f"sqlite-{_version_of()}"
     if not kept.exists():
-        manage("migrate", "--verbosity=0", environment=environment | {"DATABASE_URL": f"sqlite:///{file}"})
+        _migrate(environment, f"sqlite:///{file}")
         _keep(file, kept)
     else:
         shutil.copy(kept, file)
+
+
+def _migrate(environment: dict[str, str], url: str) -> None:
+    """With the product's own settings: those of a broken guard may not pass the checks in front of it."""
+    own = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    manage("migrate", "--verbosity=0", environment=environment | own)
 
 
 def _keep(made: Path, kept: Path) -> None:

@@ -89,7 +89,8 @@ def start_redis(supervisor: Supervisor) -> str:
 def programs(redis_url: str, flower_auth: str) -> list[Process]:
     path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
     common = {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
-    celery = [sys.executable, "-m", "celery", "-A", "workers"]
+    quiet = [] if settings.DEBUG else ["--quiet"]  # without the banner, which is no JSON
+    celery = [sys.executable, "-m", "celery", "-A", "workers", *quiet]
     worker = [*celery, "worker", "--concurrency=2", "--loglevel=info", "--without-gossip", "--without-mingle"]
     beat = [*celery, "beat", "--loglevel=info", "--pidfile="]
     flower = [*celery, "flower", f"--address={FLOWER_HOST}", f"--port={settings.FLOWER_PORT}"]
