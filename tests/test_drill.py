@@ -13,7 +13,6 @@ from django.conf import settings
 
 from tests.faults.broken import CONTROLS
 from tests.faults.registry import FAULTS
-from tests.faults.runner import NOT_HAPPENED
 
 one_at_a_time = pytest.mark.xdist_group("drill")  # each wants the machine for itself
 needs_minutes = pytest.mark.skipif(not os.environ.get("DRILL"), reason="takes minutes: set DRILL=1")
@@ -64,8 +63,6 @@ def test_the_promises_name_tests_that_are_there():
 @pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
 def test_a_broken_guard_is_caught(control):
     ran = drill("--break", control.name, "--fault", control.caught_by)
-    if f": {NOT_HAPPENED}" in ran.stderr:  # a fault that did not bite tells nothing of a guard: once more
-        ran = drill("--break", control.name, "--fault", control.caught_by)
     assert ran.returncode == 1, ran.stderr
     assert re.search(control.told, ran.stderr), ran.stderr
 

@@ -6,23 +6,26 @@ import struct
 import subprocess
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from io import StringIO
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
 from tests.faults import servers
 from tests.faults.client import Client
 from tests.faults.customers import THINKING_SECONDS, TRIES, Crowd, Customer, Gate
+from tests.faults.fault import Fault
 from tests.faults.journal import OK, REFUSED, UNKNOWN, Call, Journal
 from tests.faults.postgres_wire import STARTUP, Frames, Statements
 from tests.faults.proxy import HOST, TcpProxy
 from tests.faults.registry import FAULTS
 from tests.faults.report import Report, all_kept
-from tests.faults.runner import BROKEN, KEPT, NOT_HAPPENED, Verdict
+from tests.faults.runner import BROKEN, KEPT, NOT_HAPPENED, Run, Verdict
+from tests.faults.stage import Options
 from tests.faults.waiting import Late, every, wait_until
 
 
@@ -362,12 +365,28 @@ def test_one_verdict_that_is_not_kept_fails_the_run(other):
     assert not all_kept([])
 
 
-def test_a_breach_breaks_a_verdict_and_a_fault_that_did_not_happen_stays_so():
-    kept, broken, nothing = Verdict("a"), Verdict("b"), Verdict("c", verdict=NOT_HAPPENED)
+def test_a_breach_breaks_a_verdict_also_of_a_fault_that_did_not_happen():
+    kept, broken, nothing = Verdict("a"), Verdict("b"), Verdict("c", verdict=NOT_HAPPENED, told=["No call met it."])
     for verdict, sentences in ((kept, []), (broken, ["seats: sold twice."]), (nothing, ["seats: sold twice."])):
         verdict.break_by(sentences)
-    assert [kept.verdict, broken.verdict, nothing.verdict] == [KEPT, BROKEN, NOT_HAPPENED]
+    assert [kept.verdict, broken.verdict, nothing.verdict] == [KEPT, BROKEN, BROKEN]
     assert broken.told == ["seats: sold twice."]
+    assert nothing.told == ["No call met it.", "seats: sold twice."]
+
+
+@pytest.mark.parametrize(
+    ("tries", "left"),
+    [([NOT_HAPPENED, KEPT], KEPT), ([NOT_HAPPENED] * 2, NOT_HAPPENED), ([BROKEN], BROKEN), ([KEPT], KEPT)],
+)
+def test_a_fault_that_did_not_happen_is_tried_once_more_and_a_broken_promise_never(monkeypatch, tries, left):
+    verdicts = iter([Verdict("flood", verdict=one) for one in tries])
+    monkeypatch.setattr(Run, "_one", lambda self, fault: next(verdicts))
+    monkeypatch.setattr(Run, "_at_the_end", lambda self: Verdict("the end"))
+    stage = SimpleNamespace(options=Options(seed=1))
+    run = Run(stage, Report(total=1, progress=StringIO()))
+    flood, _ = run.through([Fault("flood", "Water.", during=lambda stage: nullcontext())])
+    assert flood.verdict == left
+    assert not list(verdicts)
 
 
 def test_the_report_tells_lines_and_a_table(tmp_path):

@@ -93,7 +93,9 @@ def _deadlock(stage: Stage) -> Call:
         foreign.execute(f"SELECT 1 FROM cinema_bookingseat WHERE booking_id = {booking} FOR UPDATE")
         cancel = threading.Thread(target=lambda: calls.append(_cancel(stage, booking)))
         cancel.start()
-        wait_until(lambda: stage.query(WAITING), 5, "the cancel's wait for the seat")
+        wait_until(lambda: calls or stage.query(WAITING), 5, "the cancel's wait for the seat")
+        if calls:  # by a thread whose connection a fault before this one has cut, for one
+            raise DidNotHappen(f"The cancel did not wait for the seat: {calls[0].status} {calls[0].code}.")
         foreign.execute(f"SELECT 1 FROM cinema_booking WHERE id = {booking} FOR UPDATE")
     cancel.join()
     call: Call = calls[0]

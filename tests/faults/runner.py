@@ -36,7 +36,8 @@ class Verdict:
     told: list[str] = field(default_factory=list)
 
     def break_by(self, sentences: Sequence[str]) -> None:
-        if sentences and self.verdict == KEPT:
+        """A broken promise outweighs a fault that did not happen."""
+        if sentences:
             self.verdict = BROKEN
         self.told += sentences
 
@@ -56,6 +57,9 @@ class Run:
         for fault in faults:
             self.report.begins(fault.name)
             verdict = self._one(fault)
+            if verdict.verdict == NOT_HAPPENED:  # a race may go the other way, and then nothing was shown: once more
+                self.report.says(f"         {fault.name} again: {' '.join(verdict.told)}")
+                verdict = self._one(fault)
             self.report.ends(verdict)
             verdicts.append(verdict)
             if verdict.verdict != KEPT and self.stage.options.breaks:
