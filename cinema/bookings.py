@@ -3,15 +3,14 @@
     seat lock (Redis, may only say "not now")
       └─ one transaction: caller live? → key row → show row → seats → booking, seats, event
 
-The database row alone says "this seat is yours". On PostgreSQL the transaction of a plain sale is one statement
-(`one_statement`); everything else goes step by step (`step_by_step`), and both pass the same tests.
+The database row alone says "this seat is yours". On PostgreSQL the transaction of a plain sale, confirm or cancel is
+one statement (`one_statement`); everything else goes step by step (`step_by_step`), and both pass the same tests.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
-from django.db.models.functions import Now
 
 from cinema import (
     answers,
@@ -26,20 +25,16 @@ from cinema import (
 )
 from cinema.answers import Outcome
 from cinema.database_errors import is_deadlock, is_lock_timeout
-from cinema.errors import BookingClosed, HoldExpired, IdempotencyInProgress, NotFound, SeatContended, ShowStarted
+from cinema.errors import IdempotencyInProgress, SeatContended
 from cinema.idempotency import Key
 from cinema.logins import Caller
-from cinema.models import Booking, BookingEvent, BookingSeat, Show
+from cinema.models import Booking, Show
 from cinema.telling import told
 
 PENDING, BOOKED = Booking.Status.PENDING, Booking.Status.BOOKED
-CANCELLED, EXPIRED = Booking.Status.CANCELLED, Booking.Status.EXPIRED
 ATTEMPTS = 3
 Done = TypeVar("Done")
-
-
-class _Raced(Exception):
-    """A compare-and-set found the row changed: the transaction starts again and reads what the winner wrote."""
+Statement = Callable[..., answers.Answer | None]
 
 
 @told("hold")
@@ -69,7 +64,9 @@ def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
 
     Raises NotFound, HoldExpired, BookingClosed, ShowStarted, ShowCancelled.
     """
-    return _settle(caller, key, lambda: _confirm(caller, booking_id))
+    if key is None and (confirmed := _in_one_statement(one_statement.confirm, caller, booking_id)):
+        return Outcome(confirmed)
+    return _settle(caller, key, lambda: step_by_step.confirm(caller, booking_id))
 
 
 @told("cancel")
@@ -79,7 +76,10 @@ def cancel(caller: Caller, booking_id: int, key: Key | None = None, *, seen: str
     Raises NotFound, HoldExpired, ShowStarted. Who has `seen` a status cancels that alone: a hold that was confirmed
     meanwhile is BookingClosed to a clerk who frees holds.
     """
-    outcome = _settle(caller, key, lambda: _cancel(caller, booking_id, seen))
+    if key is None and (cancelled := _in_one_statement(one_statement.cancel, caller, booking_id)):
+        outcome = Outcome(cancelled)
+    else:
+        outcome = _settle(caller, key, lambda: step_by_step.cancel(caller, booking_id, seen))
     seat_locks.give_back(outcome.booking["show"]["id"], outcome.booking["seat_numbers"])
     return outcome
 
@@ -139,7 +139,7 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
     ask_marks = status is BOOKED and key is None and logins.was_live(caller)
     try:
         with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
-            if key is None and (sold := _in_one_statement(caller, show_id, seats, status)):
+            if key is None and (sold := _in_one_statement(one_statement.take, caller, show_id, seats, status)):
                 return Outcome(sold, created=True)
             return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
     except SeatContended:
@@ -150,12 +150,12 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
         raise
 
 
-def _in_one_statement(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> answers.Answer | None:
-    """None where it takes the steps one by one: on another database, for staff, or after a race."""
+def _in_one_statement(statement: Statement, caller: Caller, *values: Any) -> answers.Answer | None:
+    """None where it goes step by step: on another database, for staff, or where the statement could not judge."""
     if caller.session_id is None or not one_statement.serves():
         return None
     try:
-        return one_statement.take(caller, show_id, seats, status)
+        return statement(caller, *values)
     except OperationalError as error:
         if is_lock_timeout(error):
             raise SeatContended from None
@@ -177,7 +177,7 @@ def _whole(act: Callable[[], Done]) -> Done:
         try:
             with transaction.atomic(durable=True):
                 return act()
-        except (_Raced, IntegrityError):
+        except (step_by_step.Raced, IntegrityError):
             if attempt == ATTEMPTS:
                 raise SeatContended from None
         except OperationalError as error:
@@ -205,51 +205,3 @@ def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Ou
     outcome = act()
     idempotency.keep(caller.user_id, key, outcome.status, outcome.booking)
     return outcome
-
-
-def _confirm(caller: Caller, booking_id: int) -> Outcome:
-    booking = _owned(caller, booking_id)
-    if booking.status == BOOKED:
-        return Outcome(answers.booking_with(booking_id), ended="same")
-    if booking.status == CANCELLED:
-        raise BookingClosed
-    _refuse_expired(booking)
-    step_by_step.open_show(booking.show_id)
-    hold = Booking.objects.filter(pk=booking_id, status=PENDING, expires_at__gt=Now())
-    if not hold.update(status=BOOKED, holding=None, expires_at=None, updated_at=Now()):
-        raise _Raced  # cancelled or run out since it was read
-    BookingSeat.objects.filter(booking=booking_id).update(held_until=None)
-    step_by_step.record(booking_id, BookingEvent.Kind.BOOKED, caller, mail=True)
-    return Outcome(answers.booking_with(booking_id))
-
-
-def _cancel(caller: Caller, booking_id: int, seen: str | None) -> Outcome:
-    booking = _owned(caller, booking_id)
-    if booking.status == CANCELLED:
-        return Outcome(answers.booking_with(booking_id), ended="same")
-    _refuse_expired(booking)
-    if seen not in (None, booking.status):
-        raise BookingClosed(f"It is {booking.status} since you looked at it. Nothing was cancelled: look again.")
-    show = step_by_step.locked_show(booking.show_id)
-    if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
-        raise ShowStarted
-    now = Booking.objects.live().filter(pk=booking_id, status=booking.status)
-    if not now.update(status=CANCELLED, holding=None, updated_at=Now()):
-        raise _Raced  # confirmed or run out since it was read
-    BookingSeat.objects.filter(booking=booking_id).update(taken=None)
-    step_by_step.record(booking_id, BookingEvent.Kind.CANCELLED, caller, mail=booking.status == BOOKED)
-    return Outcome(answers.booking_with(booking_id))
-
-
-def _owned(caller: Caller, booking_id: int) -> Booking:
-    rows = Booking.objects.annotate(now=Now()).filter(pk=booking_id)
-    booking = rows.first() if caller.staff else rows.filter(user=caller.user_id).first()
-    if booking is None:
-        raise NotFound
-    return booking
-
-
-def _refuse_expired(booking: Booking) -> None:
-    stale = booking.status == PENDING and booking.expires_at <= booking.now  # type: ignore[attr-defined] # annotated
-    if stale or booking.status == EXPIRED:
-        raise HoldExpired

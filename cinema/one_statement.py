@@ -1,10 +1,11 @@
-"""What is done most, in one statement each, on PostgreSQL: a sale, and a batch of the sweep.
+"""What is done most, in one statement each, on PostgreSQL: a sale, a confirm, a cancel, and a batch of the sweep.
 
 The sale makes 2.5 times the bookings of the same steps one by one. It reads who (live login, active user), the show
 (FOR KEY SHARE: its edits wait) and the seats that are in the way, and inserts booking, seats and event only if nothing
 forbids it. Its one row tells the booking, or why there is none, so a refusal costs no second query. What it finds in
 the way and cannot judge (a stale hold to take over, the customer's own hold) and a true race, which the unique
-constraint undoes whole, are left to the steps one by one.
+constraint undoes whole, are left to the steps one by one. So is whatever a confirm or a cancel does not find as it
+should be.
 """
 
 from typing import Any, NamedTuple
@@ -19,15 +20,20 @@ from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, new_reference
 from cinema.prepared import serves
 
-__all__ = ["expire_stale", "serves", "take"]
+__all__ = ["cancel", "confirm", "expire_stale", "serves", "take"]
 
 # Every parameter is cast: the statement is prepared, and one that stands twice has no type of its own.
-SALE = """
-WITH login AS (
+LOGIN = """WITH login AS (
   SELECT FROM cinema_authsession login JOIN cinema_user customer ON customer.id = login.user_id
   WHERE login.id = %(session)s::bigint AND login.user_id = %(user)s::bigint AND login.revoked_at IS NULL
     AND login.expires_at > statement_timestamp() AND customer.is_active
-), show AS (
+)"""
+# What `answers.show_of` wants. Joined, PostgreSQL would build a hash table of all films and one of all screens.
+TOLD = """show.id, show.movie_id, (SELECT title FROM cinema_movie WHERE id = show.movie_id),
+  (SELECT duration_minutes FROM cinema_movie WHERE id = show.movie_id),
+  (SELECT name FROM cinema_screen WHERE id = show.screen_id), show.date_time, show.total_seats, show.cancelled_at"""
+SALE = f"""
+{LOGIN}, show AS (
   SELECT id, movie_id, screen_id, date_time, total_seats, cancelled_at,
     date_time <= statement_timestamp() AS started, %(highest)s::int > total_seats AS too_small
   FROM cinema_show WHERE id = %(show)s::bigint FOR KEY SHARE
@@ -59,11 +65,55 @@ SELECT EXISTS (SELECT FROM login), EXISTS (SELECT FROM own), ARRAY(SELECT seat_n
   ARRAY(SELECT seat_number FROM in_the_way WHERE held_until IS NULL),
   coalesce((SELECT bool_or(stale) FROM in_the_way), false), show.started, show.too_small,
   booking.id, booking.expires_at, booking.created_at,
-  show.id, movie.id, movie.title, movie.duration_minutes, screen.name, show.date_time, show.total_seats,
-  show.cancelled_at
+  {TOLD}
 FROM (SELECT) one LEFT JOIN show ON true LEFT JOIN booking ON true
-LEFT JOIN cinema_movie movie ON movie.id = show.movie_id LEFT JOIN cinema_screen screen ON screen.id = show.screen_id
+"""  # noqa: S608 - our own words
+
+# A compare-and-set: a row that another changes meanwhile is looked at again when it is free, and then its status is not
+# the one that was found. The show before the booking, as in every step by step.
+CHANGE = """
+{login}, found AS (
+  SELECT id, show_id, status FROM cinema_booking WHERE id = %(booking)s::bigint AND user_id = %(user)s::bigint
+), show AS (
+  SELECT id, movie_id, screen_id, date_time, total_seats, cancelled_at FROM cinema_show
+  WHERE id = (SELECT show_id FROM found) FOR KEY SHARE
+), booking AS (
+  UPDATE cinema_booking SET status = {status}, holding = NULL, updated_at = statement_timestamp(){and_sets}
+  FROM login, found, show
+  WHERE cinema_booking.id = found.id AND cinema_booking.status = found.status AND {may_change}
+    AND show.date_time > statement_timestamp()
+  RETURNING cinema_booking.*, found.status AS was
+), seats AS (
+  UPDATE cinema_bookingseat SET {of_seats} FROM booking WHERE booking_id = booking.id RETURNING seat_number
+), event AS (
+  INSERT INTO cinema_bookingevent (booking_id, kind, at, actor_id, mail_due_at, mail_attempts, mail_error, request_id)
+  SELECT id, status, updated_at, %(user)s::bigint, CASE WHEN {owes_mail} THEN updated_at END, 0, '', %(request)s::text
+  FROM booking
+)
+SELECT booking.reference, ARRAY(SELECT seat_number FROM seats ORDER BY 1), booking.status, booking.expires_at,
+  booking.created_at, booking.updated_at,
+  {told}
+FROM booking, show
 """
+HELD = "cinema_booking.status = 'pending' AND cinema_booking.expires_at > statement_timestamp()"
+CONFIRM = CHANGE.format(
+    login=LOGIN,
+    told=TOLD,
+    status="'booked'",
+    and_sets=", expires_at = NULL",
+    may_change=f"{HELD} AND show.cancelled_at IS NULL",
+    of_seats="held_until = NULL",
+    owes_mail="true",
+)
+CANCEL = CHANGE.format(
+    login=LOGIN,
+    told=TOLD,
+    status="'cancelled'",
+    and_sets="",
+    may_change=f"(cinema_booking.status = 'booked' OR {HELD})",
+    of_seats="taken = NULL",
+    owes_mail="was = 'booked'",
+)
 
 # Rows that somebody else has locked are being confirmed, cancelled or taken over at this moment. Its commit does not
 # wait for the disk: holds whose expiry a crash forgets are stale as before, and the next sweep finds them.
@@ -128,6 +178,16 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
     return answers.booking_of(booking_id, reference, told, seats, status.value, *times)
 
 
+def confirm(caller: Caller, booking_id: int) -> answers.Answer | None:
+    """The hold, booked; or None, and the steps one by one find out why not."""
+    return _changed(CONFIRM, caller, booking_id)
+
+
+def cancel(caller: Caller, booking_id: int) -> answers.Answer | None:
+    """The booking, cancelled; or None, and the steps one by one find out why not."""
+    return _changed(CANCEL, caller, booking_id)
+
+
 def expire_stale(limit: int) -> int:
     """How many stale holds, up to `limit`, gave back their seats."""
     _require_no_transaction()
@@ -136,6 +196,17 @@ def expire_stale(limit: int) -> int:
         ids: list[int] = cursor.fetchone()[0]
     telling.expired(ids)
     return len(ids)
+
+
+def _changed(statement: str, caller: Caller, booking_id: int) -> answers.Answer | None:
+    _require_no_transaction()
+    who = {"session": caller.session_id, "user": caller.user_id}
+    rows = prepared.rows(statement, who | {"booking": booking_id, "request": logs.request_id()})
+    if not rows:
+        return None
+    reference, seats, status, expires_at, created_at, now = rows[0][:6]
+    show = answers.show_of(*rows[0][6:])
+    return answers.booking_of(booking_id, reference, show, seats, status, expires_at, created_at, now, now)
 
 
 def _require_no_transaction() -> None:

@@ -1,4 +1,5 @@
-"""A sale step by step, in the caller's transaction: on every database, and where one statement cannot judge.
+"""Sale, confirm and cancel step by step, in the caller's transaction: on every database, and where one statement
+cannot judge.
 
 The show row first: read FOR KEY SHARE on PostgreSQL, so that sales of one show do not queue and its edits wait for
 them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 writers made 30 deadlocks, sorted none.
@@ -16,14 +17,28 @@ from django.db.models.functions import Now
 from cinema import answers, logs, telling
 from cinema.accounts import WALK_IN
 from cinema.answers import Outcome
-from cinema.errors import HoldLimit, NotFound, SeatOutOfRange, SeatTaken, ShowCancelled, ShowStarted
+from cinema.errors import (
+    BookingClosed,
+    HoldExpired,
+    HoldLimit,
+    NotFound,
+    SeatOutOfRange,
+    SeatTaken,
+    ShowCancelled,
+    ShowStarted,
+)
 from cinema.logins import Caller
 from cinema.models import Booking, BookingEvent, BookingSeat, Show
 
-PENDING, EXPIRED = Booking.Status.PENDING, Booking.Status.EXPIRED
+PENDING, BOOKED = Booking.Status.PENDING, Booking.Status.BOOKED
+CANCELLED, EXPIRED = Booking.Status.CANCELLED, Booking.Status.EXPIRED
 EXPIRED_EVENTS = """
 INSERT INTO cinema_bookingevent (booking_id, kind, at, mail_attempts, mail_error)
 SELECT id, 'expired', updated_at, 0, '' FROM cinema_booking"""
+
+
+class Raced(Exception):
+    """A compare-and-set found the row changed: the transaction starts again and reads what the winner wrote."""
 
 
 def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> Outcome:
@@ -48,6 +63,42 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
     return Outcome(_insert(caller, show, seats, status), created=True)
 
 
+def confirm(caller: Caller, booking_id: int) -> Outcome:
+    """A hold becomes a booking. Raises Raced, and what `bookings.confirm` does."""
+    booking = _owned(caller, booking_id)
+    if booking.status == BOOKED:
+        return Outcome(answers.booking_with(booking_id), ended="same")
+    if booking.status == CANCELLED:
+        raise BookingClosed
+    _refuse_expired(booking)
+    open_show(booking.show_id)
+    hold = Booking.objects.filter(pk=booking_id, status=PENDING, expires_at__gt=Now())
+    if not hold.update(status=BOOKED, holding=None, expires_at=None, updated_at=Now()):
+        raise Raced  # cancelled or run out since it was read
+    BookingSeat.objects.filter(booking=booking_id).update(held_until=None)
+    record(booking_id, BookingEvent.Kind.BOOKED, caller, mail=True)
+    return Outcome(answers.booking_with(booking_id))
+
+
+def cancel(caller: Caller, booking_id: int, seen: str | None) -> Outcome:
+    """What is live gives its seats back. Raises Raced, and what `bookings.cancel` does."""
+    booking = _owned(caller, booking_id)
+    if booking.status == CANCELLED:
+        return Outcome(answers.booking_with(booking_id), ended="same")
+    _refuse_expired(booking)
+    if seen not in (None, booking.status):
+        raise BookingClosed(f"It is {booking.status} since you looked at it. Nothing was cancelled: look again.")
+    show = locked_show(booking.show_id)
+    if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
+        raise ShowStarted
+    now = Booking.objects.live().filter(pk=booking_id, status=booking.status)
+    if not now.update(status=CANCELLED, holding=None, updated_at=Now()):
+        raise Raced  # confirmed or run out since it was read
+    BookingSeat.objects.filter(booking=booking_id).update(taken=None)
+    record(booking_id, BookingEvent.Kind.CANCELLED, caller, mail=booking.status == BOOKED)
+    return Outcome(answers.booking_with(booking_id))
+
+
 def open_show(show_id: int) -> Show:
     """The show, kept from being edited until this transaction ends, if it is still on sale. `now` is its clock."""
     show = locked_show(show_id)
@@ -69,6 +120,20 @@ def locked_show(show_id: int) -> Show:
     if not found:
         raise NotFound
     return found[0]
+
+
+def _owned(caller: Caller, booking_id: int) -> Booking:
+    rows = Booking.objects.annotate(now=Now()).filter(pk=booking_id)
+    booking = rows.first() if caller.staff else rows.filter(user=caller.user_id).first()
+    if booking is None:
+        raise NotFound
+    return booking
+
+
+def _refuse_expired(booking: Booking) -> None:
+    stale = booking.status == PENDING and booking.expires_at <= booking.now  # type: ignore[attr-defined] # annotated
+    if stale or booking.status == EXPIRED:
+        raise HoldExpired
 
 
 def _refuse_taken(caller: Caller, show: Show, seats: list[int], own: Booking | None) -> None:

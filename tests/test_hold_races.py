@@ -81,7 +81,8 @@ def test_two_confirms_that_both_read_pending_and_the_control(monkeypatch, compar
 
     if not compare_and_set:
         monkeypatch.setattr(Booking.objects, "_queryset_class", Blind)
-    monkeypatch.setattr(bookings, "_refuse_expired", lambda booking: both_read.wait(5))
+    monkeypatch.setattr(one_statement, "serves", lambda: False)
+    monkeypatch.setattr(step_by_step, "_refuse_expired", lambda booking: both_read.wait(5))
     caller = a_caller()
     hold = a_hold(caller)
 

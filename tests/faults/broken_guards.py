@@ -29,7 +29,7 @@ PATIENT_SECONDS = 20
 
 
 def step_by_step_alone() -> None:
-    one_statement.take = lambda *_: None
+    one_statement.take = one_statement.confirm = one_statement.cancel = lambda *_: None
 
 
 def no_unique_constraint() -> None:
@@ -47,7 +47,7 @@ def no_unique_constraint() -> None:
 def lock_only_in_redis() -> None:
     """A key in Redis says who has a seat; the constraint is gone."""
     step_by_step_alone()
-    insert, confirm, give_back = step_by_step._insert, bookings._confirm, seat_locks.give_back
+    insert, confirm, give_back = step_by_step._insert, step_by_step.confirm, seat_locks.give_back
     key = "owner:{}:{}".format
 
     def sell(caller: Any, show: Any, seats: list[int], status: Any) -> Any:
@@ -71,11 +71,12 @@ def lock_only_in_redis() -> None:
         give_back(show_id, seats)
 
     step_by_step._refuse_taken = lambda *_: None
-    step_by_step._insert, bookings._confirm, seat_locks.give_back = sell, keep, free
+    step_by_step._insert, step_by_step.confirm, seat_locks.give_back = sell, keep, free
 
 
 def no_compare_and_set() -> None:
     """It reads which bookings are in the old state, takes its time, and writes the new one by their ids alone."""
+    step_by_step_alone()
     update = BookingQuerySet.update
 
     def by_id_alone(rows: BookingQuerySet, **changes: Any) -> int:
@@ -92,8 +93,8 @@ def no_transaction() -> None:
     def confirm(caller: Any, booking_id: int, key: Any = None) -> Outcome:
         logins.require_live(caller)
         try:
-            return bookings._confirm(caller, booking_id)
-        except bookings._Raced:
+            return step_by_step.confirm(caller, booking_id)
+        except step_by_step.Raced:
             raise SeatContended from None
 
     bookings.confirm = confirm
@@ -136,7 +137,7 @@ def retry_lost_connection() -> None:
 
 def no_second_try() -> None:
     """A deadlock is the caller's to repeat."""
-    bookings.ATTEMPTS = 1
+    bookings.is_deadlock = lambda _: False
 
 
 def application_clock() -> None:
