@@ -104,7 +104,7 @@ class ShorterWayForTheApi:
         self._middleware_chain = lambda request: (api if request.path_info.startswith(API) else pages)(request)
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Of a call, looked up once: Django tries one route after the other, a tenth of a seat map."""
+        """Of a call, looked up once: Django tries one route after the other, 4 % of a seat map."""
         if not request.path_info.startswith(API):
             return super().resolve_request(request)  # type: ignore[misc,no-any-return]
         request.resolver_match = match = _route(get_resolver(), request.path_info)
