@@ -76,7 +76,7 @@ def cancel(caller: Caller, booking_id: int, key: Key | None = None, *, seen: str
     Raises NotFound, HoldExpired, ShowStarted. Who has `seen` a status cancels that alone: a hold that was confirmed
     meanwhile is BookingClosed to a clerk who frees holds.
     """
-    if key is None and (cancelled := _in_one_statement(one_statement.cancel, caller, booking_id)):
+    if key is None and seen is None and (cancelled := _in_one_statement(one_statement.cancel, caller, booking_id)):
         outcome = Outcome(cancelled)
     else:
         outcome = _settle(caller, key, lambda: step_by_step.cancel(caller, booking_id, seen))

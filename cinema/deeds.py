@@ -16,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from cinema import bookings, idempotency
+from cinema import bookings, idempotency, logs
 from cinema.answers import Outcome
 from cinema.counter import (
     Deed,
@@ -109,7 +109,7 @@ class Deeds:
         if not (before or self.confirmed):
             return self.ask(closing(self.show))
         show = bookings.cancel_show(self.clerk, self.show.pk)
-        if before or show.cancelled_by_id != self.clerk.user_id:  # another clerk, at the same moment
+        if before or show.cancel_request_id != logs.request_id():  # another call, at the same moment
             return self._back("The show was cancelled before.", messages.WARNING)
         self.admin.log_change(self.request, self.show, "The whole show cancelled.")
         return self._back("The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS)

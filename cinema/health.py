@@ -21,7 +21,7 @@ SILENT_SECONDS = 15  # a worker tells every 2 s, and the beat's shortest period 
 BACK_SECONDS = 60  # so long one that was killed and came back is told
 FORGOTTEN_SECONDS = 3600
 LATE_SECONDS = 300  # a mail that is owed for longer is late
-PUT_OFF_TWICE = Q(mail_attempts__gte=2) & ~Q(mail_error="")  # once may be chance; the second try is 5 s later
+TRIED_AGAIN = Q(mail_attempts__gte=2) & ~Q(mail_error="")  # put off once may be chance; the second try is 5 s later
 REFUSED_SINCE = timedelta(days=1)  # a mail refused longer ago is still listed, and no alarm any more
 
 WORKERS, BACK, KILLED, BEAT = "health:workers", "health:back", "health:killed", "health:beat"
@@ -59,7 +59,7 @@ class Part(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """The mails that are owed: how long the oldest has been, 0 if none is, and how many were put off twice or more."""
+    """The mails that are owed: how long the oldest has been, 0 if none is, and how many are tried again."""
 
     oldest_seconds: float
     put_off: int
@@ -132,12 +132,12 @@ def of_redis(seen: Seen | None) -> list[Part]:
 
 
 def mail(owed: Owed) -> Part:
-    """Green until a mail is refused, put off twice, or late; a server that is away is told within half a minute."""
+    """Green until a mail is refused, tried again, or late; a server that is away is told within half a minute."""
     told = []
     if refused := refused_mails():
         told.append(f"{_mails(refused)} refused for good: see Mails, Failed.")
     if owed.put_off:
-        told.append(f"{_mails(owed.put_off)} put off twice or more: see Mails, Owed, for what the mail server says.")
+        told.append(f"{_mails(owed.put_off)} put off and tried again: see Mails, Owed, for what the mail server says.")
     if owed.oldest_seconds >= LATE_SECONDS:
         told.append(f"The oldest owed mail has waited for {owed.oldest_seconds / 60:.0f} minutes.")
     return Part("mail", not told, " ".join(told) or "None is late, and none was refused within a day.")
@@ -151,7 +151,7 @@ def refused_mails() -> int:
 
 def owed_mails() -> Owed:
     """Of all that are owed: the oldest is put off the furthest, so those that are due first do not tell of it."""
-    asked = {"oldest": Min("at"), "put_off": Count("pk", filter=PUT_OFF_TWICE)}
+    asked = {"oldest": Min("at"), "put_off": Count("pk", filter=TRIED_AGAIN)}
     told = [rows.objects.owed().aggregate(**asked) for rows in MAILS.values()]
     oldest = max((_seconds_since(kind["oldest"]) for kind in told if kind["oldest"]), default=0.0)
     return Owed(oldest, sum(kind["put_off"] for kind in told))

@@ -70,7 +70,8 @@ FROM (SELECT) one LEFT JOIN show ON true LEFT JOIN booking ON true
 """  # noqa: S608 - our own words
 
 # A compare-and-set: a row that another changes meanwhile is looked at again when it is free, and then its status is not
-# the one that was found. The show before the booking, as in every step by step.
+# the one that was found. The show before the booking, as in every step by step. Its time is that of its beginning: a
+# hold that runs out while it waits for a row, a second at most, is still confirmed if nobody else was first.
 CHANGE = """
 {login}, found AS (
   SELECT id, show_id, status FROM cinema_booking WHERE id = %(booking)s::bigint AND user_id = %(user)s::bigint

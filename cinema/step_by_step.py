@@ -1,5 +1,4 @@
-"""Sale, confirm and cancel step by step, in the caller's transaction: on every database, and where one statement
-cannot judge.
+"""Sale, confirm and cancel step by step, in the caller's transaction: wherever one statement cannot do or judge it.
 
 The show row first: read FOR KEY SHARE on PostgreSQL, so that sales of one show do not queue and its edits wait for
 them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 writers made 30 deadlocks, sorted none.

@@ -118,7 +118,7 @@ def _of_database() -> tuple[Part, list[Metric]]:
     return health.mail(owed), [
         _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(OwedQuerySet.owed)),
         GaugeMetricFamily("marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=owed.oldest_seconds),
-        GaugeMetricFamily("marquee_mails_put_off", "Owed mails that were put off twice or more", value=owed.put_off),
+        GaugeMetricFamily("marquee_mails_put_off", "Owed mails that were put off and tried again", value=owed.put_off),
         _gauge("marquee_mails_failed", "Mails refused for good", "kind", _count(OwedQuerySet.failed)),
         GaugeMetricFamily("marquee_holds_stale", "Holds past their time that are not swept yet", value=stale),
         GaugeMetricFamily("marquee_shows_being_cancelled", "Cancelled shows with bookings left", value=cancelling),

@@ -207,6 +207,7 @@ def test_a_customer_whose_cancel_is_under_way_is_left_for_later(monkeypatch):
         raise ConnectionError
 
     monkeypatch.setattr(step_by_step, "record", dies)
+    monkeypatch.setattr(one_statement, "serves", lambda: False)
 
     def look():
         has_cancelled.wait(5)

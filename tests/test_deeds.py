@@ -163,11 +163,13 @@ def test_of_two_clerks_who_cancel_from_the_list_at_once_one_is_logged(together):
     assert [message for *_, message in logged()] == ["Cancelled."]
 
 
-def test_of_two_clerks_who_cancel_a_show_at_once_one_is_logged(together, monkeypatch):
-    show = a_show()
+@pytest.mark.parametrize("clerks", [2, 1])
+def test_of_two_calls_that_cancel_a_show_at_once_one_is_logged(together, monkeypatch, clerks):
+    show, clerk = a_show(), superuser()
+    other = superuser() if clerks == 2 else logged_in(clerk.user)
     together("cancel_show")
 
-    told = at_once([superuser(), superuser()], seats_page(show), {"do": "cancel_show", "confirmed": "yes"})
+    told = at_once([clerk, other], seats_page(show), {"do": "cancel_show", "confirmed": "yes"})
 
     assert told == [["The show is cancelled: nothing of it is sold from now on."], ["The show was cancelled before."]]
     assert [message for *_, message in logged()] == ["The whole show cancelled."]

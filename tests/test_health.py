@@ -198,7 +198,7 @@ def test_a_mail_server_that_takes_nothing_is_told_at_the_second_try(all_well, no
     let_pass(BookingEvent)
     work_off()
 
-    says_so = "1 mail was put off twice or more: see Mails, Owed, for what the mail server says."
+    says_so = "1 mail was put off and tried again: see Mails, Owed, for what the mail server says."
     assert told() == {"mail": says_so}
     assert anonymous.get("/readyz").json() == {"status": "degraded", "degraded": ["mail"]}
 

@@ -1,5 +1,6 @@
 """Confirm and cancel as one statement: what it asks, and what it does with a row that another is changing."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from cinema import bookings, one_statement
 from cinema.answers import Outcome
 from cinema.models import Booking, BookingEvent, BookingSeat, Show
 from tests.factories import a_booking, a_caller, a_hold, a_show
+from tests.racing import PATIENCE_SECONDS, connect
 from tests.real_programs import wait_until
 from tests.rows import history
 
@@ -27,8 +29,12 @@ SAME_STATUS = "cinema_booking.status = found.status AND "
 def queued_behind(row: Booking | Show, *acts, waits: bool = True) -> Iterator[list[Future]]:
     """Let these acts come to this row and wait for it, since the block has locked it."""
 
+    together = threading.Barrier(len(acts))  # the first would give up, should the second come a second later
+
     def run(act) -> Outcome:
         try:
+            connect()
+            together.wait(PATIENCE_SECONDS)
             return act()
         finally:
             connections.close_all()

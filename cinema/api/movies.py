@@ -105,7 +105,9 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
 def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     """The hall as SVG, to be embedded: which seats are free and which are taken, in light and in dark."""
     total, seats = _seat_map(show_id)
-    show: Any = Show.objects.annotate(now=Now()).get(pk=show_id)
+    show: Any = Show.objects.annotate(now=Now()).filter(pk=show_id).first()
+    if show is None:  # deleted since the map was read
+        raise NotFound
     note = "cancelled" if show.cancelled_at else "started" if show.date_time <= show.now else ""
     taken = set(seats)
 

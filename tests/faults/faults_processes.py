@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from project.embedded_redis import free_port
 from tests.faults import machine
@@ -29,6 +29,14 @@ FREEZES = 3
 START_SECONDS, GAP_SECONDS = 3, 2.5  # a new worker's start; the longest time in which nobody may be answered
 HOUR = 3600
 SHIM = Path(__file__).parent / "clock_shim"
+
+
+class Caught(NamedTuple):
+    """A worker that was frozen: its process, the port of its connection, and when (time.monotonic())."""
+
+    pid: int
+    port: int
+    at: float
 
 
 @contextmanager
@@ -56,40 +64,41 @@ def killed(stage: Stage) -> Iterator[None]:
 def frozen(stage: Stage) -> Iterator[dict[str, float]]:
     """Yields how long its transaction kept its locks, in seconds."""
     evidence: dict[str, float] = {}
-    worker, session, at = _frozen_in_a_transaction(stage)
+    caught: list[Caught] = []
     try:
+        session, at = _frozen_in_a_transaction(stage, caught)
         yield evidence
         with suppress(Late):  # then it was kept too long, which is for the verdict
             wait_until(lambda: not stage.query(f"SELECT 1 {session}"), FROZEN_SECONDS, "its end")
         evidence["held"] = time.monotonic() - at
         time.sleep(max(0.0, at + FROZEN_SECONDS - time.monotonic()))
     finally:
-        os.kill(worker, signal.SIGCONT)
+        for frozen_worker in caught:
+            os.kill(frozen_worker.pid, signal.SIGCONT)
 
 
-def _frozen_in_a_transaction(stage: Stage) -> tuple[int, str, float]:
-    """The worker, the session that it keeps open, and since when.
+def _frozen_in_a_transaction(stage: Stage, caught: list[Caught]) -> tuple[str, float]:
+    """The session that a worker, the last of `caught`, keeps open, and since when.
 
     The statement that springs the trap may be refused by the database, or wait there for another's lock: then nothing
     is kept, and the next confirm is tried.
     """
-    caught: list[tuple[int, int, float]] = []
 
     def freeze(link: Link) -> None:
         worker = _worker_of(stage, link)
         os.kill(worker, signal.SIGSTOP)
         assert link.server
-        caught.append((worker, link.server.getsockname()[1], time.monotonic()))
+        caught.append(Caught(worker, link.server.getsockname()[1], time.monotonic()))
 
     for _ in range(FREEZES):
         stage.database_proxy.set_trap(LAST_OF_A_CONFIRM, freeze).wait(10, "a confirm to freeze the API in")
-        worker, port, at = caught[-1]
-        session = f"FROM pg_stat_activity WHERE client_port = {port}"
+        worker = caught[-1]
+        session = f"FROM pg_stat_activity WHERE client_port = {worker.port}"
         with suppress(Late):
             kept = f"SELECT 1 {session} AND state = 'idle in transaction'"
             wait_until(partial(stage.query, kept), 3, "its transaction")
-            return worker, session, at
-        os.kill(worker, signal.SIGCONT)
+            return session, worker.at
+        os.kill(worker.pid, signal.SIGCONT)
     raise DidNotHappen(f"Of {FREEZES} frozen processes none held a transaction.")
 
 

@@ -90,6 +90,7 @@ class Run:
         except (DidNotHappen, Late, CannotStart, OSError, psycopg.Error) as failed:
             verdict.verdict, verdict.told = NOT_HAPPENED, [str(failed)]
             window.healed = window.healed or time.time()
+            stage.heal_links()  # of what failed half-way
         stage.journal.fault = ""
         self._allow_mails(fault, window)
         self._measure_recovery(fault, window, verdict)

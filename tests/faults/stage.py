@@ -99,6 +99,11 @@ class Stage:
         self.keeper.programs.remove(program)
         program.drop()
 
+    def heal_links(self) -> None:
+        """No trap is left, and every link is as it was."""
+        for proxy in filter(None, (self.database_proxy, self.redis_proxy)):
+            proxy.heal()
+
     def free_seat(self) -> int:
         """A seat of the roomy show that nobody has asked for."""
         with self._lock:
