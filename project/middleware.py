@@ -111,7 +111,7 @@ class ShorterWayForTheApi:
         return match
 
 
-@lru_cache(maxsize=2048)  # what is asked most, on the night of a premiere; no path that leads nowhere is kept
+@lru_cache(maxsize=2048)  # what is asked most, on the night of a premiere; of a path without a route nothing is kept
 def _route(routes: URLResolver, path: str) -> ResolverMatch:
     return routes.resolve(path)
 

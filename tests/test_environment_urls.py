@@ -35,8 +35,9 @@ def test_postgresql_lets_no_frozen_client_keep_a_lock():
         "marquee",
     ]
     assert (made["OPTIONS"]["server_side_binding"], made["OPTIONS"]["prepare_threshold"]) == (True, 1)
-    for limit in ("lock_timeout=1s", "statement_timeout=", "idle_in_transaction_session_timeout="):
-        assert limit in made["OPTIONS"]["options"]
+    limits = ("lock_timeout=1s", "statement_timeout=", "idle_in_transaction_session_timeout=")
+    for option in (*limits, "random_page_cost="):
+        assert option in made["OPTIONS"]["options"]
     assert made["CONN_MAX_AGE"] > 0
 
 

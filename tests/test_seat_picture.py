@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from cinema import bookings, seat_picture
+from cinema.api import movies
 from cinema.models import Show
 from cinema.seat_picture import Seat
 from tests.conftest import refusal
@@ -29,6 +30,18 @@ def drawn(text: str) -> dict[str, list[int]]:
 
 def picture(api, show, **headers):
     return api.get(f"/api/shows/{show.pk}/seats.svg", **headers)
+
+
+def test_of_a_show_that_is_deleted_while_it_is_drawn_there_is_no_picture(api, monkeypatch):
+    show = a_show()
+
+    def read_and_deleted(show_id: int) -> tuple[int, list[int]]:
+        Show.objects.filter(pk=show_id).delete()
+        return 10, []
+
+    monkeypatch.setattr(movies, "_seat_map", read_and_deleted)
+
+    assert refusal(picture(api, show)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("total", [1, 7, 8, 40, 120, 999, 10_000])

@@ -11,6 +11,7 @@ from cinema import errors
 from cinema.api import schemas
 from cinema.models import Booking
 from project.api import api as marquee
+from project.middleware import _route
 from tests.conftest import refusal
 from tests.factories import a_booking, a_hold, a_show
 
@@ -146,6 +147,20 @@ def test_no_reference_leads_nowhere(anonymous):
     assert "BookingOut" in names
     assert names <= set(served.json()["components"]["schemas"])
     assert not re.search(r'"\$ref": ?"#/\$defs', text)
+
+
+@pytest.mark.django_db
+def test_of_routes_that_are_kept_each_show_has_its_own_and_nothing_else_is_kept(anonymous):
+    shows = [a_show(), a_show()]
+    _route.cache_clear()
+
+    for _ in range(2):
+        told = [anonymous.get(f"/api/shows/{show.pk}/").json()["id"] for show in shows]
+        assert told == [show.pk for show in shows]
+        for nowhere in ("/api/nowhere/", f"/api/shows/{'9' * 5000}/", "/admin/login/", "/livez"):
+            anonymous.get(nowhere)
+
+    assert (_route.cache_info().hits, _route.cache_info().currsize) == (2, 2)
 
 
 def test_an_unknown_path_is_a_problem(anonymous):
