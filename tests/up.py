@@ -3,12 +3,13 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from http.client import HTTPConnection
 from pathlib import Path
+
+from tests.services import free_ports
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 OWN = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEBUG", "HOST", "SECRET_KEY", "JWT_SIGNING_KEYS", "FLOWER_BASIC_AUTH")
@@ -21,7 +22,7 @@ class Up:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
-        self.port, self.flower_port = free_port(), free_port()
+        self.port, self.flower_port = free_ports(2)
         ports = {"PORT": str(self.port), "FLOWER_PORT": str(self.flower_port)}
         self.settings = {"VAR_DIR": str(folder)} | ports | settings
         self.begin()
@@ -77,9 +78,3 @@ def processes() -> dict[int, tuple[int, int, str]]:
 
 def left_of(sessions: dict[int, str]) -> list[str]:
     return [line for _, sid, line in processes().values() if sid in sessions]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
