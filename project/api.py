@@ -10,9 +10,10 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.renderers import BaseRenderer
 
-from cinema.api import accounts, bookings, errors, movies
+from cinema.api import errors
 from cinema.api.parsing import StrictParser
-from cinema.api.schemas import Problem
+from cinema.api.routers import accounts, bookings, movies
+from cinema.api.schemas.common import Problem
 
 DESCRIPTION = """Cinema seats over a REST API: a seat is never sold twice.
 

@@ -4,7 +4,7 @@ from axes import apps as axes
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 
-from project import checks  # noqa: F401 - registers them
+from project.config import checks  # noqa: F401 - registers them
 
 
 class Project(AppConfig):
@@ -14,7 +14,7 @@ class Project(AppConfig):
 
 class Admin(admin.AdminConfig):
     default = False
-    default_site = "cinema.staff_login.StaffSite"
+    default_site = "cinema.staff.site.StaffSite"
 
 
 class Lockouts(axes.AppConfig):  # type: ignore[misc]

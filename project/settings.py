@@ -7,9 +7,9 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from project import environment as env
-from project import lines
-from project.look import UNFOLD  # noqa: F401 - of the staff's pages
+from project.config import environment as env
+from project.config import log_lines
+from project.config.theme import UNFOLD  # noqa: F401 - of the staff's pages
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
@@ -46,6 +46,8 @@ FLOWER_BASIC_AUTH = env.text("FLOWER_BASIC_AUTH")
 INSTALLED_APPS = [
     "project",
     "cinema",
+    "cinema.notifications",  # this and the next have templates and pages, and no tables
+    "cinema.staff",
     "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
     "project.apps.Admin",
     "django.contrib.auth",
@@ -60,18 +62,18 @@ INSTALLED_APPS = [
 ]
 CORS = ["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []
 MIDDLEWARE = [
-    "project.middleware.RequestMiddleware",  # around the redirect to HTTPS, too
+    "project.serving.middleware.RequestMiddleware",  # around the redirect to HTTPS, too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *CORS,
-    "project.middleware.SessionMiddleware",
+    "project.serving.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 API_MIDDLEWARE = [  # of these, what a call with a token and no cookie needs: see ShorterWayForTheApi
-    "project.middleware.RequestMiddleware",
+    "project.serving.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *CORS,
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -131,17 +133,17 @@ SILENCED_SYSTEM_CHECKS = [
 
 LOGIN_REDIRECT_URL = "admin:index"  # of who opens the login page by itself
 AUTH_USER_MODEL = "cinema.User"
-AUTHENTICATION_BACKENDS = ["cinema.lockouts.Backend"]
+AUTHENTICATION_BACKENDS = ["cinema.people.lockouts.Backend"]
 AXES_ENABLED = LOCKOUT_FAILURES > 0
 AXES_FAILURE_LIMIT = LOCKOUT_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=LOCKOUT_SECONDS)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_HANDLER = "cinema.lockouts.Handler"
+AXES_HANDLER = "cinema.people.lockouts.Handler"
 AXES_CLIENT_IP_CALLABLE = "cinema.api.auth.place_of"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False  # the admin's page is ours
-PASSWORD_HASHERS = ["project.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = ["project.config.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -188,4 +190,4 @@ SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("HSTS_SUBDOMAINS", False)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # also what the API takes as a body
 
-LOGGING = lines.configure(debug=DEBUG, level=env.log_level("LOG_LEVEL", "INFO"))
+LOGGING = log_lines.configure(debug=DEBUG, level=env.log_level("LOG_LEVEL", "INFO"))

@@ -2,9 +2,9 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from cinema import dashboard
-from project import pages
+from cinema.staff import dashboard
 from project.api import api
+from project.serving import pages
 
 urlpatterns = [
     path("api/", api.urls),

@@ -19,11 +19,11 @@ if not settings.REDIS_URL:
     log = structlog.get_logger("marquee.server")
     log.warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
-from project import doorman, metrics  # noqa: E402 - what they import needs Django set up
 from project.management.commands.serve import REQUEST_THREADS  # noqa: E402
-from project.middleware import ShorterWayForTheApi  # noqa: E402
+from project.serving import metrics, overload  # noqa: E402 - what they import needs Django set up
+from project.serving.middleware import ShorterWayForTheApi  # noqa: E402
 
-doorman.stand()
+overload.stand()
 metrics.THREADS.set(REQUEST_THREADS)
 # A connection that broke is found, and the urlconf set, at the start of the next request; at the end of each, all this
 # finds nothing to do and takes a twentieth of a call. (`queries` is filled with DEBUG alone.)

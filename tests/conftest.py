@@ -10,15 +10,18 @@ from django.test import Client
 from django.test.client import ClientHandler
 from django_redis import get_redis_connection
 
-from cinema import breaker, health, one_statement, tokens
-from cinema.logins import Caller
-from cinema.models import AuthSession, User
-from project import lines
-from project.middleware import ShorterWayForTheApi
-from tests.factories import a_booking, a_caller, a_customer, a_hold, a_show
-from tests.real_programs import start  # noqa: F401 - a fixture
-from tests.smtp_server import SMTP, smtp_server
-from tests.unchanged import nothing_changes
+from cinema.infra import redis
+from cinema.infra.monitoring import health
+from cinema.people import tokens
+from cinema.people.logins import Caller
+from cinema.people.models import AuthSession, User
+from cinema.sales import one_statement
+from project.config import log_lines
+from project.serving.middleware import ShorterWayForTheApi
+from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_show
+from tests.support.real_programs import start  # noqa: F401 - a fixture
+from tests.support.smtp_server import SMTP, smtp_server
+from tests.support.unchanged import nothing_changes
 
 LOCKOUT_LIMIT = 3
 
@@ -44,7 +47,7 @@ def fresh_redis_and_no_throttles(settings):
     """Every test starts with an empty Redis, a closed breaker, and no throttle but the one it sets."""
     get_redis_connection("default").flushdb()
     caches["local"].clear()
-    breaker.redis.__init__()
+    redis.redis.__init__()
     settings.THROTTLES = dict.fromkeys(settings.THROTTLES)
 
 
@@ -58,10 +61,10 @@ def all_well():
 @pytest.fixture
 def in_production(monkeypatch):
     """Log lines are written as with DEBUG off."""
-    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, lines.Handler))
-    monkeypatch.setattr(handler, "formatter", lines.formatter())
+    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, log_lines.Handler))
+    monkeypatch.setattr(handler, "formatter", log_lines.formatter())
     steps = structlog.get_config()["processors"]  # the list itself, which every logger keeps
-    steps.append(lines._as_json)
+    steps.append(log_lines._as_json)
     for_people = steps.pop(-2)
     yield
     steps[-1] = for_people
@@ -71,7 +74,7 @@ def in_production(monkeypatch):
 def written(in_production, monkeypatch):
     """Every log line of this process from now on, as it is written in production, read back."""
     told = []
-    monkeypatch.setattr(lines, "write", lambda line: told.append(json.loads(line)))
+    monkeypatch.setattr(log_lines, "write", lambda line: told.append(json.loads(line)))
     return told
 
 

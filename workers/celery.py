@@ -40,7 +40,7 @@ def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
 
 
 forgive_lost_acknowledgements()
-app = Celery("marquee", include=["workers.tasks", "workers.heartbeats", "workers.runs"])
+app = Celery("marquee", include=["workers.tasks", "workers.heartbeats", "workers.telemetry"])
 app.conf.update(
     broker_url=settings.REDIS_URL or "memory://",
     # A silent broker must not hold a publisher: without time-outs of its own the client waits for more than 25 s.

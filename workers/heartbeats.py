@@ -1,4 +1,4 @@
-"""Workers and beat tell that they live; `cinema.health` says who is missing."""
+"""Workers and beat tell that they live; `cinema.infra.monitoring.health` says who is missing."""
 
 import atexit
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import signals
 
-from cinema import health
+from cinema.infra.monitoring import health
 
 TRIES = 3
 _heard_of = False  # in a child, whether its parent was at the fork

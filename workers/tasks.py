@@ -8,7 +8,9 @@ import time
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
-from cinema import bookings, idempotency, logins, mail
+from cinema.notifications import deliveries
+from cinema.people import logins
+from cinema.sales import bookings, idempotency
 from workers.celery import MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app
 
 log = structlog.get_logger("marquee.task")
@@ -23,16 +25,16 @@ CANCELLING_SECONDS = 4  # the next tick goes on: holds and mails of others do no
 @app.task  # type: ignore[untyped-decorator]
 def sweep_mail() -> None:
     """If the broker fails half-way, the mails that were not queued are due again after QUEUED_SECONDS."""
-    for due in mail.queue_due(MAILS_PER_SWEEP):
-        send_mail.apply_async(kwargs=due._asdict(), expires=mail.QUEUED_SECONDS)
+    for due in deliveries.queue_due(MAILS_PER_SWEEP):
+        send_mail.apply_async(kwargs=due._asdict(), expires=deliveries.QUEUED_SECONDS)
 
 
 @app.task(soft_time_limit=MAIL_SOFT_SECONDS, time_limit=MAIL_HARD_SECONDS)  # type: ignore[untyped-decorator]
 def send_mail(kind: str, pk: int, attempt: int) -> None:
     try:
-        mail.deliver(kind, pk, attempt)
+        deliveries.deliver(kind, pk, attempt)
     except SoftTimeLimitExceeded:
-        mail.put_off(kind, pk, attempt + 1, f"not done in {MAIL_SOFT_SECONDS} s")
+        deliveries.put_off(kind, pk, attempt + 1, f"not done in {MAIL_SOFT_SECONDS} s")
 
 
 @app.task  # type: ignore[untyped-decorator]

@@ -6,10 +6,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from cinema import logins, logs, tokens
 from cinema.errors import NotAuthenticated
-from cinema.logins import Caller
-from cinema.models import User
+from cinema.infra import logs
+from cinema.people import logins, tokens
+from cinema.people.logins import Caller
+from cinema.people.models import User
 
 
 class CallerRequest(HttpRequest):

@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 from ninja import Field, Path
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
-from cinema.models import User
+from cinema.people.models import User
 
 LARGEST_ID = 2**63 - 1
 LARGEST_SEAT = 2**31 - 1

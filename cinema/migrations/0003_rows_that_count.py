@@ -1,7 +1,7 @@
 from django.db import migrations
 from django.db.models import Q
 
-from cinema.constraints import UniqueWhile
+from cinema.infra.database.constraints import UniqueWhile
 
 
 class WherePartial:

@@ -118,7 +118,9 @@ def load(connection, given: dict[str, int], more: str = "") -> None:
 
 def timed(given: dict[str, int]) -> dict[str, float]:
     """Median milliseconds of each call."""
-    from cinema import bookings, mail, tokens
+    from cinema.notifications import deliveries
+    from cinema.people import tokens
+    from cinema.sales import bookings
 
     chance = random.Random(7)
     signed = {user: tokens.sign(user, user, "")["access"] for user in range(1, 51)}
@@ -136,7 +138,7 @@ def timed(given: dict[str, int]) -> dict[str, float]:
         "shows of a film": lambda: get(f"/api/movies/{chance.randint(1, MOVIES)}/shows/"),
         "my bookings": lambda: get("/api/my-bookings/", signed[chance.randint(1, 50)]),
         "sweep, nothing to do": lambda: bookings.expire_stale(1000),
-        "owed mail, next 500": lambda: mail.queue_due(500),
+        "owed mail, next 500": lambda: deliveries.queue_due(500),
     }
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(CALLS + WARM_UP):

@@ -35,7 +35,7 @@ def begin(barrier) -> None:
 
 def sweep() -> tuple[float, float, list[float]]:
     """When this worker began and ended, and the seconds of each batch."""
-    from cinema import bookings
+    from cinema.sales import bookings
     from workers.tasks import HOLDS_PER_BATCH
 
     bookings.expire_stale(0)  # connects

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.up import BASE_DIR
+from tests.support.up import BASE_DIR
 
 LOCK = BASE_DIR / "project" / "requirements-browser.lock"
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cinema.management.commands.seed_demo import PASSWORD
+from project.management.commands.seed_demo import PASSWORD
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -12,10 +12,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from cinema.management.commands.seed_demo import PASSWORD
+from project.management.commands.seed_demo import PASSWORD
 from tests.browser import chromium, clerk, pictures
 from tests.browser.witness import Witness
-from tests.up import BASE_DIR, READY, UP, Up
+from tests.support.up import BASE_DIR, READY, UP, Up
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page

@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from cinema import tokens
-from cinema.accounts import WALK_IN
-from cinema.models import AuthSession, Movie, Screen, Show, User
+from cinema.people import tokens
+from cinema.people.models import WALK_IN, AuthSession, User
+from cinema.programme.models import Movie, Screen, Show
 
 USERS, MOVIES, SHOWS, SEATS = 50, 20, 200, 300
 JTI = "0" * 32

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from project.processes import on_stop_signals
+from project.up.processes import on_stop_signals
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         if options["seed"] is None:
             options["seed"] = secrets.randbelow(10**6)
         try:
-            whole = import_module("tests.faults.whole")
+            whole = import_module("tests.faults.run.whole")
         except ModuleNotFoundError as missing:
             raise CommandError(f"The drill is not part of this installation: {missing.name} is missing.") from None
         try:

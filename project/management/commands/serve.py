@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from project.preflight import address_of
+from project.up.preflight import address_of
 
 REQUEST_THREADS = 3  # a process
 
@@ -36,7 +36,7 @@ def granian() -> list[str]:
         "workers-kill-timeout": "8",  # below the grace that `up` gives
     }
     if not settings.DEBUG:
-        options["log-config"] = str(settings.BASE_DIR / "project" / "serving.json")  # its own lines as ours
+        options["log-config"] = str(settings.BASE_DIR / "project/serving/log_config.json")  # its own lines as ours
     flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
     pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [sys.executable, "-m", "granian", *pairs, *flags, "project.wsgi:application"]

@@ -13,11 +13,18 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from cinema.management.commands.seed_demo import DEMO_LOGINS
-from project import embedded_redis
-from project.output import Output
-from project.preflight import PATIENCE_SECONDS, address_of, check_database, check_port, only_one, without_password
-from project.processes import Process, Supervisor, on_stop_signals
+from project.management.commands.seed_demo import DEMO_LOGINS
+from project.up import embedded_redis
+from project.up.output import Output
+from project.up.preflight import (
+    PATIENCE_SECONDS,
+    address_of,
+    check_database,
+    check_port,
+    only_one,
+    without_password,
+)
+from project.up.processes import Process, Supervisor, on_stop_signals
 
 START_SECONDS = 60
 FLOWER_HOST = "127.0.0.1"

@@ -1,0 +1,73 @@
+"""Idempotency keys: the first answer to a keyed request is kept for a day, and every repeat reads it.
+
+The key's row is the first thing its transaction writes, so a twin in flight waits on the unique constraint, up to the
+database's lock time-out. Only a success is kept: a refusal rolls the row back with everything else.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models.functions import Now
+
+from cinema.errors import BadIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused
+from cinema.infra.database.errors import is_lock_timeout
+from cinema.sales.models import IdempotencyKey
+
+KEPT = timedelta(hours=24)
+
+
+class Key(NamedTuple):
+    sha256: str
+    fingerprint: str
+
+
+def key_from(header: str, method: str, path: str, body: Any) -> Key:
+    """The key of a request that has one. Raises BadIdempotencyKey. The body counts in canonical form."""
+    if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
+        raise BadIdempotencyKey
+    canonical = orjson.dumps([method, path, body], option=orjson.OPT_SORT_KEYS)
+    return Key(hashlib.sha256(header.encode()).hexdigest(), hashlib.sha256(canonical).hexdigest())
+
+
+def claim(user_id: int, key: Key) -> bool:
+    """Whether this is the first request with this key: then its row now stands.
+
+    Must be the first write of the transaction. Waits for a twin in flight, and raises IdempotencyInProgress if the
+    twin takes longer than the database's lock time-out.
+    """
+    old = IdempotencyKey.objects.filter(user_id=user_id, key_sha256=key.sha256, created_at__lte=Now() - KEPT)
+    old.delete()
+    try:
+        with transaction.atomic():
+            IdempotencyKey.objects.create(user_id=user_id, key_sha256=key.sha256, fingerprint=key.fingerprint)
+        return True
+    except OperationalError as error:
+        if is_lock_timeout(error):
+            raise IdempotencyInProgress from None
+        raise
+    except IntegrityError:
+        return False
+
+
+def kept_answer(user_id: int, key: Key) -> tuple[int, Any] | None:
+    """The status and body of the first request with this key, if it has ended. Raises IdempotencyKeyReused."""
+    fresh = IdempotencyKey.objects.filter(created_at__gt=Now() - KEPT, status__gt=0)
+    row = fresh.filter(user_id=user_id, key_sha256=key.sha256).first()
+    if row is None:
+        return None
+    if row.fingerprint != key.fingerprint:
+        raise IdempotencyKeyReused
+    return row.status, orjson.loads(row.body)
+
+
+def keep(user_id: int, key: Key, status: int, body: Any) -> None:
+    row = IdempotencyKey.objects.filter(user_id=user_id, key_sha256=key.sha256)
+    row.update(status=status, body=orjson.dumps(body).decode())
+
+
+def purge() -> int:
+    """Delete the keys older than a day; they no longer count, purged or not."""
+    return IdempotencyKey.objects.filter(created_at__lte=Now() - KEPT).delete()[0]

@@ -1,0 +1,208 @@
+"""The front page of the staff: tonight, how it sells, the mails, and what the house runs on.
+
+Each part is for who may see its rows by Django's permissions. Each costs a few queries that read tonight, the last two
+weeks or what is owed, and never the whole table. Where two weeks are a million bookings, the page does not wait for
+their sum: it is fetched behind it. What changes by the minute (`shown_now`) is fetched again while the page is open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, connection, transaction
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce, Now
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.timezone import localtime
+from django.views.decorators.http import require_safe
+from psycopg.errors import QueryCanceled
+
+from cinema.infra.monitoring import health
+from cinema.infra.outbox import OwedMail
+from cinema.people.models import PasswordReset
+from cinema.programme.models import Progress, Show
+from cinema.sales.models import Booking, BookingEvent, BookingSeat
+from cinema.seat_map.availability import with_seats
+from cinema.staff.lists import filters
+from cinema.staff.lists.filters import midnight
+
+DAYS = 14
+JUST_STARTED = timedelta(minutes=30)
+MOST_SHOWS, NEXT_SHOWS, MOST_FILMS, MOST_CANCELLED = 40, 10, 10, 5
+PATIENCE_MS = 120
+MAILS: dict[type[OwedMail], str] = {BookingEvent: "Of bookings", PasswordReset: "Of passwords"}
+Context = dict[str, Any]
+
+
+def told(request: HttpRequest, context: Context) -> Context:
+    """For unfold, which calls it to fill `admin/index.html`."""
+    sales = {"sales": sales_at_once()} if request.user.has_perm("cinema.view_booking") else {}
+    return context | _shown(request) | sales | {"title": "Tonight"}
+
+
+@require_safe
+def shown_now(request: HttpRequest) -> HttpResponse:
+    """The part of the page that the open page fetches again and again."""
+    told = _shown(request)
+    if not any(told.values()):
+        raise PermissionDenied
+    return TemplateResponse(request, "admin/cinema/now.html", told)
+
+
+def _shown(request: HttpRequest) -> Context:
+    may = request.user.has_perm
+    shows = {"tonight": tonight(), "cancelling": cancelling()} if may("cinema.view_show") else {}
+    parts = health.parts() if may("cinema.view_booking") else []
+    look = [part.name for part in parts if not part.ok]
+    kinds = [kind for kind in MAILS if may(f"cinema.view_{kind._meta.model_name}")]
+    return shows | {"health": parts, "look": look, "mails": mails(kinds)}
+
+
+def tonight() -> Context:
+    """What starts until the night ends; if that is nothing, what comes next.
+
+    A cancelled show stays for its whole night, for those who come to it.
+    """
+    began, ends = filters.tonight()
+    rows = with_seats(Show.objects.order_by("date_time", "pk")).select_related("movie", "screen").annotate(now=Now())
+    stand, cancelled = Q(cancelled_at=None), Q(cancelled_at__isnull=False, date_time__gte=began)
+    starting = Q(date_time__gt=Now() - JUST_STARTED)
+    of_tonight = rows.filter(stand & starting | cancelled, date_time__gt=began - JUST_STARTED, date_time__lt=ends)
+    shows = list(of_tonight[:MOST_SHOWS])
+    more = max(0, of_tonight.count() - MOST_SHOWS) if len(shows) == MOST_SHOWS else 0
+    title = "Tonight"
+    if all(show.cancelled_at for show in shows):
+        title, shows = "Next shows", [*shows, *rows.filter(stand & starting)[:NEXT_SHOWS]]
+    return {"title": title, "shows": [_seen(show) for show in shows], "more": more}
+
+
+def _seen(show: Any) -> Context:
+    free = show.total_seats - show.sold - show.held
+    percent = {
+        name: round(100 * seats / show.total_seats, 1) for name, seats in (("sold", show.sold), ("held", show.held))
+    }
+    stands = show.cancelled_at is None
+    when = until(show.date_time - show.now) if stands else "cancelled"
+    is_open = stands and show.date_time > show.now
+    return {"show": show, "in": when, "open": is_open, "free": free, "percent": percent}
+
+
+def until(left: timedelta) -> str:
+    """How long it is to the start, as one says it."""
+    minutes = round(left.total_seconds() / 60)
+    if minutes <= 0:
+        return f"started {-minutes} min ago"
+    if minutes < 60:
+        return f"in {minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"in {hours} h {minutes:02} min" if hours < 24 else f"in {hours // 24} d {hours % 24} h"
+
+
+def cancelling() -> list[Context]:
+    """Cancelled shows some of whose bookings still stand."""
+    seats = BookingSeat.objects.live().filter(show=OuterRef("pk")).order_by()
+    left = Subquery(seats.values("show").annotate(n=Count("booking", distinct=True)).values("n"))
+    rows = Show.objects.filter(Exists(seats), cancelled_at__isnull=False).select_related("movie", "screen")
+    rows = rows.annotate(left=Coalesce(left, 0)).order_by("cancelled_at")
+    return [{"show": show, "progress": _progress(show)} for show in rows[:MOST_CANCELLED]]
+
+
+def _progress(show: Any) -> Progress:
+    """`Show.progress` asks for each show; here one statement has told what is `left` of all."""
+    total = max(show.live_when_cancelled or 0, show.left)
+    return Progress(total - show.left, total)
+
+
+def sales_at_once() -> Context:
+    """The sales, or `{"later": True}` where PostgreSQL has not summed them up within PATIENCE_MS."""
+    if connection.vendor != "postgresql":
+        return sales()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {PATIENCE_MS}")
+            return sales()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        return {"later": True}
+
+
+@require_safe
+def sales_later(request: HttpRequest) -> HttpResponse:
+    """The part of the page that it fetches by itself."""
+    if not request.user.has_perm("cinema.view_booking"):
+        raise PermissionDenied
+    return TemplateResponse(request, "admin/cinema/sales.html", {"sales": sales()})
+
+
+def sales() -> Context:
+    """Bookings of the last days that stand, by the day on which they were made and by their film."""
+    days = [midnight(ahead) for ahead in range(1 - DAYS, 2)]
+    by_day: Counter[int] = Counter()
+    by_film: Counter[str] = Counter()
+    for day, film, count in sold(days):
+        by_day[day] += count
+        by_film[film] += count
+    labels = [f"{localtime(day):%a %d %b}" for day in days[:-1]]
+    per_day = [by_day[day] for day in range(DAYS)]
+    films = by_film.most_common(MOST_FILMS)
+    if rest := by_film.total() - sum(count for _, count in films):
+        films.append(("others", rest))
+    return {
+        "total": by_film.total(),
+        "days": list(zip(labels, per_day, strict=True)),
+        "films": films,
+        "day_chart": _chart(labels, per_day),
+        "day_axis": _axis(horizontal=False),
+        "film_axis": _axis(horizontal=True),
+        "film_chart": _chart([film for film, _ in films], [count for _, count in films]),
+    }
+
+
+def sold(days: list[datetime]) -> QuerySet[Any, Any]:
+    """Rows of day, film and number of bookings. The last of `days` ends the one before it.
+
+    The days are compared and not cut out of the time: that would need time zone tables, which a MariaDB may not have.
+    """
+    starts = [When(created_at__gte=start, then=Value(day)) for day, start in reversed(list(enumerate(days[:-1])))]
+    rows = Booking.objects.filter(status=Booking.Status.BOOKED, created_at__gte=days[0], created_at__lt=days[-1])
+    day = Case(*starts, output_field=IntegerField())
+    counted = rows.order_by().values(day=day, film=F("show__movie__title")).annotate(n=Count("pk"))
+    return counted.values_list("day", "film", "n")
+
+
+def _chart(labels: list[str], values: list[int]) -> str:
+    bars = {"label": "Bookings", "data": values, "backgroundColor": "var(--color-primary-500)", "maxBarThickness": 28}
+    return json.dumps({"labels": labels, "datasets": [bars | {"borderRadius": 3}]})
+
+
+def _axis(*, horizontal: bool) -> str:
+    """Whole numbers along one axis, names along the other; a film's name is too long to stand below its bar."""
+    numbers = {"beginAtZero": True, "ticks": {"precision": 0}, "grid": {"tickWidth": 0}}
+    names = {"grid": {"display": False}}
+    return json.dumps({
+        "indexAxis": "y" if horizontal else "x",
+        "animation": False,
+        "maintainAspectRatio": False,
+        "plugins": {"legend": {"display": False}},
+        "scales": {"x": numbers, "y": names} if horizontal else {"x": names, "y": numbers},
+    })  # fmt: skip
+
+
+def mails(kinds: Iterable[type[OwedMail]] = MAILS) -> list[Context]:
+    """Owed and failed of each kind: all of them, as the list that the figure leads to has them. Each has its index."""
+    return [
+        {
+            "name": MAILS[kind],
+            "list": f"admin:cinema_{kind._meta.model_name}_changelist",
+            "owed": kind.objects.owed().count(),
+            "failed": kind.objects.failed().count(),
+        }
+        for kind in kinds
+    ]

@@ -1,0 +1,194 @@
+"""Reading the environment: every value is checked here, and an odd one stops the start with a sentence."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import available_timezones
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
+
+SECRET_LENGTH = 32  # characters: 256 bits for HS256, RFC 7518 section 3.2
+RATE = re.compile(r"(\d{1,9})/(sec|min|hour|day)")
+PERIOD_SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86400}
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name, str(default)).lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {value!r}: it must be on or off.")
+
+
+def number(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
+    value = text(name, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
+        raise ImproperlyConfigured(f"{name} is {value!r}: it must be a whole number from {least} to {most}.")
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def rate(name: str, default: str) -> tuple[int, int] | None:
+    """`10/min` as (10 calls, 60 seconds); set but empty turns the throttle off."""
+    value = os.environ.get(name, default).strip()
+    if not value:
+        return None
+    found = RATE.fullmatch(value)
+    if not found or int(found[1]) < 1:
+        wanted = "it must look like 10/min (sec, min, hour or day), or be empty"
+        raise ImproperlyConfigured(f"{name} is {value!r}: {wanted}.")
+    return int(found[1]), PERIOD_SECONDS[found[2]]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. Write networks like 10.0.0.0/8, separated by commas.") from None
+
+
+def redis(name: str) -> str:
+    url = text(name)
+    try:
+        parts = urlsplit(url)
+        number = re.fullmatch(r"(/\d*)?", parts.path) is not None
+        known = not url or (parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0 and number)
+        pool = ConnectionPool.from_url(url or "redis://")
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing; an odd option would fail at each call
+    except (ValueError, TypeError):
+        known = False
+    if not known:
+        raise ImproperlyConfigured(f"{name} must look like redis://host:6379/0, or rediss://user:password@host:6380/0.")
+    return url
+
+
+def origins(name: str) -> list[str]:
+    values = words(name)
+    if odd := [value for value in values if not re.fullmatch(r"https?://[^/\s]+", value)]:
+        raise ImproperlyConfigured(f"{name} has {odd[0]!r}: an origin looks like https://tickets.example.com.")
+    return values
+
+
+def time_zone(name: str, default: str) -> str:
+    zone = text(name, default)
+    if zone not in available_timezones():
+        raise ImproperlyConfigured(f"{name} is {zone!r}: it must be a name like Europe/Berlin.")
+    return zone
+
+
+def log_level(name: str, default: str) -> str:
+    level = text(name, default).upper()
+    if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ImproperlyConfigured(f"{name} is {level!r}: it must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    return level
+
+
+def secret(name: str, kept_in: Path | None) -> str:
+    """The secret of that name; with `kept_in` (DEBUG on) one is made there once, readable by its owner alone."""
+    value = os.environ.get(name, "")
+    if not value and kept_in is not None:
+        return _made_once(kept_in)
+    if len(value) < SECRET_LENGTH:
+        state = "too short" if value else "not set"
+        wanted = f"with DEBUG off it must have {SECRET_LENGTH} characters or more"
+        raise ImproperlyConfigured(f"{name} is {state}: {wanted}.")
+    return value
+
+
+def signing_keys(name: str, secret_key: str, kept_in: Path | None) -> list[str]:
+    """Keys of the tokens, the first signs and all verify; without any, one of its own is derived from SECRET_KEY."""
+    keys = words(name)
+    if not keys and kept_in is not None:
+        return [_made_once(kept_in)]
+    if any(len(key) < SECRET_LENGTH for key in keys):
+        wanted = f"each must have {SECRET_LENGTH} characters or more"
+        raise ImproperlyConfigured(f"{name} has a key that is too short: {wanted}.")
+    return keys or [hmac.new(secret_key.encode(), b"marquee.jwt", hashlib.sha256).hexdigest()]
+
+
+def _made_once(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(48))
+    try:
+        os.link(draft, path)  # the first of two processes wins; a half-written secret is never seen
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's DATABASES entry, with the time-outs and isolation that the promises need on each engine."""
+    try:
+        parsed: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600)}
+    except (ValueError, KeyError):
+        raise ImproperlyConfigured("DATABASE_URL must look like postgres://user:password@host:5432/name, "
+                                   "mysql://… or sqlite:///file.") from None
+    options = parsed.setdefault("OPTIONS", {})
+    engine = parsed["ENGINE"].rpartition(".")[2]
+    if engine == "sqlite3":
+        # IMMEDIATE: of 200 concurrent writes in the default mode 167 failed at once, with IMMEDIATE none.
+        options |= {"transaction_mode": "IMMEDIATE", "timeout": 3, "init_command": "PRAGMA journal_mode=WAL;"}
+        parsed["TEST"] = {"NAME": f"{parsed['NAME']}.test"}  # a file: in memory there is nothing to race for
+    elif engine == "postgresql":
+        # Time-outs, so that a frozen client cannot keep seats: its locks end with its transaction.
+        options |= {
+            "server_side_binding": True,
+            "prepare_threshold": 1,
+            "connect_timeout": 3,
+            "options": "-c lock_timeout=1s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s "
+            "-c random_page_cost=1.1",  # what a sale reads is in memory; the server's default is for turning disks
+        }
+    elif engine == "mysql":
+        # Django's Now() is the session's local time there, so the session must be in UTC.
+        options |= {
+            "charset": "utf8mb4",
+            "isolation_level": "read committed",
+            "connect_timeout": 3,
+            "init_command": "SET time_zone='+00:00', innodb_lock_wait_timeout=1",
+        }
+        parsed["TEST"] = {"CHARSET": "utf8mb4"}
+    else:
+        raise ImproperlyConfigured(f"DATABASE_URL names {engine!r}: PostgreSQL, SQLite and MariaDB are supported.")
+    return parsed
+
+
+def email(url: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings; without a URL every mail becomes one `.eml` file."""
+    if not url:
+        return {"EMAIL_BACKEND": "cinema.notifications.eml_files.EmailBackend"}
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = None
+    if not known:
+        raise ImproperlyConfigured("EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465.")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.query == "tls=on",
+    }
