@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Django's entry; on a machine with Python and pip alone it first makes .venv from project/requirements.lock.
+"""Django's entry; on a machine with Python and pip alone it first makes .venv from
+project/requirements.lock.
 
-Standard library only until Django runs, in words that Python 3.6 can parse, so that an old one gets a sentence.
+Standard library only until Django runs, in words that Python 3.6 can parse, so that an old one gets
+a sentence.
 """
 
 import importlib.util
@@ -25,7 +27,9 @@ BASE_DIR = Path(__file__).resolve().parent
 LOCK = BASE_DIR / "project" / "requirements.lock"
 VENV = BASE_DIR / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-STAMP = VENV / "marquee.lock"  # the lock's bytes after a finished install, empty while one is under way
+STAMP = (
+    VENV / "marquee.lock"
+)  # the lock's bytes after a finished install, empty while one is under way
 
 
 def main() -> None:
@@ -41,10 +45,13 @@ def main() -> None:
 
 
 def is_ready() -> bool:
-    """Whether this very interpreter can go on. Django alone tells nothing: another one may be installed here."""
+    """Whether this very interpreter can go on. Django alone tells nothing: another one may be
+    installed here.
+    """
     if not (in_venv() and STAMP.is_file()):
         return has_every_pin()
-    # after an upgrade of the system's Python the stamp is still there, but the packages are another version's
+    # after an upgrade of the system's Python the stamp is still there, but the packages are another
+    # version's
     return is_stamped() and importlib.util.find_spec("django") is not None
 
 
@@ -57,7 +64,9 @@ def is_stamped() -> bool:
 
 
 def has_every_pin() -> bool:
-    """Whether the lock is installed here by other means; a pin with a marker is some platforms' only, and not asked."""
+    """Whether the lock is installed here by other means; a pin with a marker is some platforms'
+    only, and not asked.
+    """
     for line in LOCK.read_text(encoding="utf-8").splitlines():
         name, pinned, version = line.rstrip(" \\").partition("==")
         if pinned and ";" not in version and not is_installed(name, version):
@@ -74,14 +83,17 @@ def is_installed(name: str, version: str) -> bool:
 
 @contextmanager
 def one_at_a_time() -> Iterator[tuple[int, ...]]:
-    """Of two first starts at once the second waits. The descriptors yielded are for the children of the first: a
-    pip that outlives its killed parent still holds the second off."""
+    """Of two first starts at once the second waits. The descriptors yielded are for the children of
+    the first: a pip that outlives its killed parent still holds the second off.
+    """
     if sys.platform == "win32":
         yield ()
         return
     import fcntl  # noqa: PLC0415 - Windows has none
 
-    with LOCK.open("r+b") as lock:  # the lock of the packages locks their installation as well: no other file needed
+    with LOCK.open(
+        "r+b"
+    ) as lock:  # the lock of the packages locks their installation as well: no other file needed
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -94,11 +106,17 @@ def install(kept_open: tuple[int, ...]) -> None:
     if is_stamped() and not in_venv():
         return  # by the start that this one has waited for
     wanted = LOCK.read_bytes()
-    interpreter = getattr(sys, "_base_executable", None) or sys.executable  # .venv itself has no pip
+    interpreter = (
+        getattr(sys, "_base_executable", None) or sys.executable
+    )  # .venv itself has no pip
     pip = [sys.executable if importlib.util.find_spec("pip") else interpreter, "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True).returncode:  # noqa: S603 - this interpreter's own
-        sys.exit("marquee: this Python has no pip: install it (Debian: apt-get install python3-pip) and repeat.")
-    say("this Python lacks packages that project/requirements.lock pins: pip installs them into .venv, once.")
+        sys.exit(
+            "marquee: this Python has no pip: install it (Debian: apt-get install python3-pip) and repeat."
+        )
+    say(
+        "this Python lacks packages that project/requirements.lock pins: pip installs them into .venv, once."
+    )
     interrupted = STAMP.is_file() and not STAMP.read_bytes()
     fresh = ["--clear"] if interrupted or not PYTHON.exists() else []
     run([interpreter, "-m", "venv", "--without-pip", *fresh, str(VENV)], kept_open)
@@ -110,7 +128,9 @@ def install(kept_open: tuple[int, ...]) -> None:
 
 def run(command: list[str], kept_open: tuple[int, ...]) -> None:
     if subprocess.call(command, pass_fds=kept_open):  # noqa: S603 - ours, from install() above
-        sys.exit("marquee: .venv could not be made, for the reason above; mend that and repeat the command.")
+        sys.exit(
+            "marquee: .venv could not be made, for the reason above; mend that and repeat the command."
+        )
 
 
 def run_in_venv() -> NoReturn:
@@ -123,11 +143,14 @@ def run_in_venv() -> NoReturn:
 
 def run_django() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - not there before the bootstrap
+    # not there before the bootstrap
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
     try:
-        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])  # some commands of Django's would hide its errors
+        importlib.import_module(
+            os.environ["DJANGO_SETTINGS_MODULE"]
+        )  # some commands of Django's would hide its errors
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit("marquee: " + " ".join(str(error).split()))

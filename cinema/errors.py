@@ -1,4 +1,5 @@
-"""Every refusal of Marquee, on one screen. An exception is named for the refusal; `code` is stable and documented.
+"""Every refusal of Marquee, on one screen. An exception is named for the refusal; `code` is stable
+and documented.
 
 Refusal
 ├── 400  BadJson · BadIdempotencyKey · BadRequest
@@ -17,7 +18,9 @@ from typing import Any, ClassVar, Self
 
 
 class Refusal(Exception):
-    """A sentence for a person (`detail`), a stable `code`, and members that a program may read (`extra`)."""
+    """A sentence for a person (`detail`), a stable `code`, and members that a program may read
+    (`extra`).
+    """
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -48,7 +51,9 @@ class BadIdempotencyKey(Refusal):
 
 class NotAuthenticated(Refusal):
     status, code = 401, "not_authenticated"
-    detail = "This call needs an access token. Log in and send it as 'Authorization: Bearer <access>'."
+    detail = (
+        "This call needs an access token. Log in and send it as 'Authorization: Bearer <access>'."
+    )
 
 
 class TokenInvalid(Refusal):
@@ -98,7 +103,9 @@ class SeatTaken(Refusal):
 
     @classmethod
     def of(cls, seats: list[int], sold: list[int] | None = None) -> Self:
-        return cls(f"Taken: {', '.join(map(str, seats))}. Choose other seats.", sold=sold, seats=seats)
+        return cls(
+            f"Taken: {', '.join(map(str, seats))}. Choose other seats.", sold=sold, seats=seats
+        )
 
 
 class SeatContended(Refusal):
@@ -139,7 +146,9 @@ class EmailTaken(Refusal):
 
 class IdempotencyInProgress(Refusal):
     status, code = 409, "idempotency_in_progress"
-    detail = "The first request with this Idempotency-Key is still under way. Repeat it in a second."
+    detail = (
+        "The first request with this Idempotency-Key is still under way. Repeat it in a second."
+    )
     retry_after = 1
 
 
@@ -177,7 +186,9 @@ class Throttled(Refusal):
 
 class Unavailable(Refusal):
     status, code = 503, "unavailable"
-    detail = "The service cannot answer now. Nothing was changed by halves; try again in some seconds."
+    detail = (
+        "The service cannot answer now. Nothing was changed by halves; try again in some seconds."
+    )
     retry_after = 2
 
 

@@ -1,4 +1,6 @@
-"""Every table, by name: where Django looks for them. Code imports them from the package that they belong to."""
+"""Every table, by name: where Django looks for them. Code imports them from the package that they
+belong to.
+"""
 
 from cinema.people.models import AuthSession, PasswordReset, User
 from cinema.programme.models import Movie, Screen, Show

@@ -24,20 +24,27 @@ sentence for people (`detail`) and a stable `code` for programs."""
 class Renderer(BaseRenderer):
     media_type = "application/json"
 
-    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:  # noqa: ARG002 - Ninja's form
+    # Ninja's form
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:  # noqa: ARG002
         return orjson.dumps(data)
 
 
 class MarqueeAPI(NinjaAPI):
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Made where a handler leaves its answer to Ninja; one that answers in bytes would pay 4 % of a call for it."""
+        """Made where a handler leaves its answer to Ninja; one that answers in bytes would pay 4 %
+        of a call for it.
+        """
         later: Any = SimpleLazyObject(partial(super().create_temporal_response, request))
         return later  # type: ignore[no-any-return]
 
     def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**how)
-        document["components"]["schemas"]["Problem"] = Problem.model_json_schema(ref_template=REF_TEMPLATE)
-        document["components"]["schemas"].update(document["components"]["schemas"]["Problem"].pop("$defs", {}))
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema(
+            ref_template=REF_TEMPLATE
+        )
+        document["components"]["schemas"].update(
+            document["components"]["schemas"]["Problem"].pop("$defs", {})
+        )
         return document
 
 
@@ -48,8 +55,14 @@ api = MarqueeAPI(
     docs_url=None,  # the pages have addresses of their own
     parser=StrictParser(),
     renderer=Renderer(),
-    openapi_extra={"tags": [{"name": "What is on"}, {"name": "Account"}, {"name": "Bookings"}]},  # as one meets them
+    openapi_extra={
+        "tags": [{"name": "What is on"}, {"name": "Account"}, {"name": "Bookings"}]
+    },  # as one meets them
 )
 errors.register(api)
-for room in (movies, bookings, accounts):  # in the order of their calls: a path is matched from the top
+for room in (
+    movies,
+    bookings,
+    accounts,
+):  # in the order of their calls: a path is matched from the top
     api.add_router("", room.router)

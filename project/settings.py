@@ -1,4 +1,6 @@
-"""Settings: from the environment alone, with defaults that run; README.md lists them. A clone starts with none set."""
+"""Settings: from the environment alone, with defaults that run; README.md lists them. A clone
+starts with none set.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -16,16 +18,26 @@ VAR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 VAR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = env.flag("DEBUG", True)
-HOST = env.text("HOST", "127.0.0.1" if DEBUG else "0.0.0.0")  # noqa: S104 - to be reached is the point
+# to be reached is the point
+HOST = env.text("HOST", "127.0.0.1" if DEBUG else "0.0.0.0")  # noqa: S104
 PORT = env.number("PORT", 8000, 1, 65535)
 SECRET_KEY = env.secret("SECRET_KEY", kept_in=VAR / "secret_key" if DEBUG else None)
-JWT_SIGNING_KEYS = env.signing_keys("JWT_SIGNING_KEYS", SECRET_KEY, kept_in=VAR / "jwt_signing_key" if DEBUG else None)
+JWT_SIGNING_KEYS = env.signing_keys(
+    "JWT_SIGNING_KEYS", SECRET_KEY, kept_in=VAR / "jwt_signing_key" if DEBUG else None
+)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if DEBUG else "")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ORIGINS")
 CORS_URLS_REGEX = r"^/api/"
 CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Request-ID"]
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "x-request-id",
+]
 NUM_PROXIES = env.number("NUM_PROXIES", 0, 0, 10)  # how many of ours append to X-Forwarded-For
 METRICS_NETWORKS = env.networks("METRICS_NETWORKS")
 
@@ -72,7 +84,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-API_MIDDLEWARE = [  # of these, what a call with a token and no cookie needs: see ShorterWayForTheApi
+# of these, what a call with a token and no cookie needs: see ShorterWayForTheApi
+API_MIDDLEWARE = [
     "project.serving.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *CORS,
@@ -99,7 +112,8 @@ DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR / 'marquee.sqlite3'}")
 DATABASES = {"default": env.database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Redis may only say "no, not now", so nobody waits for it: the client's own defaults block for 5 to 45 s.
+# Redis may only say "no, not now", so nobody waits for it: the client's own defaults block for 5 to
+# 45 s.
 REDIS_URL = env.redis("REDIS_URL")
 REDIS_TIMEOUT_SECONDS = 0.25
 CACHES = {
@@ -143,7 +157,10 @@ AXES_HANDLER = "cinema.people.lockouts.Handler"
 AXES_CLIENT_IP_CALLABLE = "cinema.api.auth.place_of"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False  # the admin's page is ours
-PASSWORD_HASHERS = ["project.config.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "project.config.hashers.Argon2",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -154,7 +171,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 PASSWORD_RESET_TIMEOUT = 3600
-# Every key that matters is set: the library reads the missing ones from unprefixed environment variables.
+# Every key that matters is set: the library reads the missing ones from unprefixed environment
+# variables.
 NINJA_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=30),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),

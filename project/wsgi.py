@@ -25,8 +25,9 @@ from project.serving.middleware import ShorterWayForTheApi  # noqa: E402
 
 overload.stand()
 metrics.THREADS.set(REQUEST_THREADS)
-# A connection that broke is found, and the urlconf set, at the start of the next request; at the end of each, all this
-# finds nothing to do and takes a twentieth of a call. (`queries` is filled with DEBUG alone.)
+# A connection that broke is found, and the urlconf set, at the start of the next request; at the
+# end of each, all this finds nothing to do and takes a twentieth of a call. (`queries` is filled
+# with DEBUG alone.)
 for idle in (db.close_old_connections, cache.close_caches, base.reset_urlconf):
     signals.request_finished.disconnect(idle)
 if not settings.DEBUG:
@@ -42,7 +43,8 @@ handler = Handler()
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Django reads a body by its length alone, and would take one that comes in chunks for none.
 
-    An extended parameter of the content type (`charset*=x'y'%FF`) may name any codec, on which Django falls.
+    An extended parameter of the content type (`charset*=x'y'%FF`) may name any codec, on which
+    Django falls.
     """
     if "*" in (environ.get("CONTENT_TYPE") or ""):
         environ["CONTENT_TYPE"] = "application/octet-stream"  # which is not JSON either
@@ -50,7 +52,9 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         try:
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         except OSError:
-            environ["CONTENT_LENGTH"] = "cut off"  # refused by RequestMiddleware: half a body is not acted upon
+            environ["CONTENT_LENGTH"] = (
+                "cut off"  # refused by RequestMiddleware: half a body is not acted upon
+            )
         else:
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return handler(environ, start_response)

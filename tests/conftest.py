@@ -200,6 +200,10 @@ def known():
 def server(settings):
     """The mail server that the settings name."""
     with smtp_server() as server:
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+            SMTP,
+            "127.0.0.1",
+            server.port,
+        )
         settings.EMAIL_TIMEOUT = 5
         yield server

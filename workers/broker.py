@@ -8,9 +8,9 @@ from kombu.transport import redis, virtual
 class QoS(redis.QoS):
     """Counts a message as done also where Redis did not hear of it.
 
-    Kombu logs an acknowledgement that fails and goes on counting the message as under way. With two of those, which
-    is the prefetch limit, a worker would be idle until somebody restarts it. The message comes once more, behind the
-    visibility time-out, and finds its mail sent.
+    Kombu logs an acknowledgement that fails and goes on counting the message as under way. With two
+    of those, which is the prefetch limit, a worker would be idle until somebody restarts it. The
+    message comes once more, behind the visibility time-out, and finds its mail sent.
     """
 
     def ack(self, delivery_tag: str) -> None:

@@ -1,6 +1,8 @@
-"""The Celery app and its beat. A message is a hint: what must happen stands in the database, so a queue may lose it.
+"""The Celery app and its beat. A message is a hint: what must happen stands in the database, so a
+queue may lose it.
 
-No promise waits for these processes: a stale hold is free without them, and a mail is late, not lost.
+No promise waits for these processes: a stale hold is free without them, and a mail is late, not
+lost.
 """
 
 import logging
@@ -25,29 +27,42 @@ from workers.broker import forgive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-AWAY = (OperationalError, InterfaceError, BrokerError)  # the database or the broker: the next tick tries again
+AWAY = (
+    OperationalError,
+    InterfaceError,
+    BrokerError,
+)  # the database or the broker: the next tick tries again
 TASK_SECONDS = 120
-# Both below the lease, so that a conversation has ended before another worker may send the mail: the soft limit stops
-# a server that drips bytes and would outlast every time-out of a single answer, the hard one what the soft one cannot.
+# Both below the lease, so that a conversation has ended before another worker may send the mail:
+# the soft limit stops a server that drips bytes and would outlast every time-out of a single
+# answer, the hard one what the soft one cannot.
 MAIL_SOFT_SECONDS = settings.MAIL_LEASE_SECONDS * 3 // 5
 MAIL_HARD_SECONDS = settings.MAIL_LEASE_SECONDS * 4 // 5
 DAY_SECONDS = 24 * 3600
 
 
 def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
-    """A beat entry whose message dies before the next one, so that none pile up while no worker runs."""
-    return {"task": f"workers.tasks.{task}", "schedule": schedule or seconds, "options": {"expires": seconds * 0.8}}
+    """A beat entry whose message dies before the next one, so that none pile up while no worker
+    runs.
+    """
+    return {
+        "task": f"workers.tasks.{task}",
+        "schedule": schedule or seconds,
+        "options": {"expires": seconds * 0.8},
+    }
 
 
 forgive_lost_acknowledgements()
 app = Celery("marquee", include=["workers.tasks", "workers.heartbeats", "workers.telemetry"])
 app.conf.update(
     broker_url=settings.REDIS_URL or "memory://",
-    # A silent broker must not hold a publisher: without time-outs of its own the client waits for more than 25 s.
+    # A silent broker must not hold a publisher: without time-outs of its own the client waits for
+    # more than 25 s.
     broker_transport_options={
         "socket_timeout": 3,
         "socket_connect_timeout": 2,
-        "visibility_timeout": 2 * max(TASK_SECONDS, MAIL_HARD_SECONDS),  # a task that runs is not delivered again
+        "visibility_timeout": 2
+        * max(TASK_SECONDS, MAIL_HARD_SECONDS),  # a task that runs is not delivered again
     },
     broker_connection_timeout=2,
     broker_connection_retry_on_startup=True,
@@ -61,14 +76,17 @@ app.conf.update(
     task_soft_time_limit=TASK_SECONDS - 10,
     task_time_limit=TASK_SECONDS,
     task_annotations={"*": {"throws": AWAY}},  # expected: one line of ours, no traceback
-    # Mails have a queue of their own and both are read in turn: a slow server delays the rest by one mail, not by all.
-    # Each queue with a key of its own: under one key every message would go into both.
+    # Mails have a queue of their own and both are read in turn: a slow server delays the rest by
+    # one mail, not by all. Each queue with a key of its own: under one key every message would go
+    # into both.
     task_queues=[Queue(name, routing_key=name) for name in ("celery", "mail")],  # type: ignore[no-untyped-call]
     task_routes={"workers.tasks.send_mail": {"queue": "mail"}},
     worker_concurrency=2,
     worker_prefetch_multiplier=1,
-    worker_soft_shutdown_timeout=5,  # with REMAP_SIGTERM=SIGQUIT in the environment: a TERM lets a mail be finished
-    worker_cancel_long_running_tasks_on_connection_loss=False,  # it would kill a mail between the yes and its stamp
+    # with REMAP_SIGTERM=SIGQUIT in the environment: a TERM lets a mail be finished
+    worker_soft_shutdown_timeout=5,
+    # it would kill a mail between the yes and its stamp
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_send_task_events=True,  # what Flower shows
     worker_redirect_stdouts=False,
     beat_scheduler="celery.beat:PersistentScheduler",
@@ -77,7 +95,9 @@ app.conf.update(
         "sweep owed mail": every(3, "sweep_mail"),
         "expire stale holds": every(15, "expire_holds"),
         "cancel bookings of cancelled shows": every(5, "cancel_bookings_of_cancelled_shows"),
-        "purge ended logins and old keys": every(DAY_SECONDS, "purge_logins_and_keys", crontab(hour=4, minute=30)),
+        "purge ended logins and old keys": every(
+            DAY_SECONDS, "purge_logins_and_keys", crontab(hour=4, minute=30)
+        ),
     },
 )
 
@@ -90,7 +110,9 @@ def stop_without_broker(**_: Any) -> None:
 
 
 def stop_open_flower(**_: Any) -> None:
-    """Whoever reaches Flower can see and stop tasks. It comes through here behind its options and before its port."""
+    """Whoever reaches Flower can see and stop tasks. It comes through here behind its options and
+    before its port.
+    """
     context = click.get_current_context(silent=True)
     if settings.DEBUG or context is None or context.info_name != "flower":
         return
@@ -102,25 +124,37 @@ def stop_open_flower(**_: Any) -> None:
 
 
 def keep_djangos_logging(**_: Any) -> None:
-    """Celery sets up no logging of its own; what it says of every single message and tick would drown the rest."""
+    """Celery sets up no logging of its own; what it says of every single message and tick would
+    drown the rest.
+    """
     for chatty in ("celery.worker.strategy", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("celery.beat").addFilter(without_stacks)
-    pools = get_logger()  # what the pool says of a killed process went past every handler, in words alone
+    pools = (
+        get_logger()
+    )  # what the pool says of a killed process went past every handler, in words alone
     pools.propagate = True
     pools.setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", "(?s).*worker_cancel_long_running", CPendingDeprecationWarning)  # decided above
+    warnings.filterwarnings(
+        "ignore", "(?s).*worker_cancel_long_running", CPendingDeprecationWarning
+    )  # decided above
 
 
 def say_in_lines(**_: Any) -> None:
-    """What a worker says of the signal that ends it goes past every logger otherwise, to standard output."""
+    """What a worker says of the signal that ends it goes past every logger otherwise, to standard
+    output.
+    """
     worker.safe_say = lambda words, *_: logging.getLogger("marquee.worker").info(words.strip())
 
 
 def without_stacks(record: logging.LogRecord) -> bool:
     """Beat would print 200 lines at every tick that does not reach the broker."""
     if str(record.msg).startswith("Message Error"):
-        record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], None, None
+        record.msg, record.args, record.exc_info = (
+            record.getMessage().partition("\n")[0],
+            None,
+            None,
+        )
     return True
 
 

@@ -15,28 +15,38 @@ _replaces = False
 
 @signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def worker_begins(instance: Any, **_: Any) -> None:
-    """Whether it ends its own processes, by --max-tasks-per-child and the like: then a new one tells of no loss."""
+    """Whether it ends its own processes, by --max-tasks-per-child and the like: then a new one
+    tells of no loss.
+    """
     global _replaces
-    _replaces = bool(instance.max_tasks_per_child or instance.max_memory_per_child or instance.autoscale)
+    _replaces = bool(
+        instance.max_tasks_per_child or instance.max_memory_per_child or instance.autoscale
+    )
 
 
 @signals.heartbeat_sent.connect  # type: ignore[untyped-decorator]
 def worker_lives(sender: Any, **_: Any) -> None:
-    """At each of Celery's own heartbeats, so from the loop that takes the messages: one that hangs is silent too."""
+    """At each of Celery's own heartbeats, so from the loop that takes the messages: one that hangs
+    is silent too.
+    """
     global _heard_of
     name = sender.eventer.hostname
     if not _heard_of and health.worker_lives(name, starts=True):
         _heard_of = True
-        atexit.register(health.worker_ends, name)  # Celery's own signal is not sent at every orderly end
+        atexit.register(
+            health.worker_ends, name
+        )  # Celery's own signal is not sent at every orderly end
     else:
         health.worker_lives(name)
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def process_begins(sender: str, **_: Any) -> None:
-    """The first ones are forked before the first heartbeat, so one that comes later stands in for one that was lost.
+    """The first ones are forked before the first heartbeat, so one that comes later stands in for
+    one that was lost.
 
-    A machine that is so full that it kills may be slow to answer, too: it is told again, but only for a second or so.
+    A machine that is so full that it kills may be slow to answer, too: it is told again, but only
+    for a second or so.
     """
     if _heard_of and not _replaces:
         any(health.worker_lost_a_process(sender, os.getpid()) for _ in range(TRIES))

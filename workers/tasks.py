@@ -1,4 +1,5 @@
-"""Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they find.
+"""Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they
+find.
 
 They are sent their arguments by name, so that Flower says what each is.
 """
@@ -19,12 +20,16 @@ MAILS_PER_SWEEP = 500
 HOLDS_PER_BATCH, BATCHES_PER_TICK = 500, 200  # a batch locks its rows for some 20 ms
 HELP_SECONDS = 5  # after that the first is done
 CUSTOMERS_PER_BATCH = 50
-CANCELLING_SECONDS = 4  # the next tick goes on: holds and mails of others do not wait for a whole hall
+CANCELLING_SECONDS = (
+    4  # the next tick goes on: holds and mails of others do not wait for a whole hall
+)
 
 
 @app.task  # type: ignore[untyped-decorator]
 def sweep_mail() -> None:
-    """If the broker fails half-way, the mails that were not queued are due again after QUEUED_SECONDS."""
+    """If the broker fails half-way, the mails that were not queued are due again after
+    QUEUED_SECONDS.
+    """
     for due in deliveries.queue_due(MAILS_PER_SWEEP):
         send_mail.apply_async(kwargs=due._asdict(), expires=deliveries.QUEUED_SECONDS)
 
@@ -39,7 +44,9 @@ def send_mail(kind: str, pk: int, attempt: int) -> None:
 
 @app.task  # type: ignore[untyped-decorator]
 def expire_holds(helps: bool = False) -> None:
-    """A full first batch may be a crowd's: a second worker helps, and each skips what the other has locked."""
+    """A full first batch may be a crowd's: a second worker helps, and each skips what the other has
+    locked.
+    """
     for batch in range(BATCHES_PER_TICK):
         if bookings.expire_stale(HOLDS_PER_BATCH) < HOLDS_PER_BATCH:
             return
@@ -51,7 +58,10 @@ def expire_holds(helps: bool = False) -> None:
 def cancel_bookings_of_cancelled_shows() -> None:
     """It may die anywhere: the next tick finds who is left."""
     until = time.monotonic() + CANCELLING_SECONDS
-    while bookings.cancel_bookings_of_cancelled_shows(CUSTOMERS_PER_BATCH) and time.monotonic() < until:
+    while (
+        bookings.cancel_bookings_of_cancelled_shows(CUSTOMERS_PER_BATCH)
+        and time.monotonic() < until
+    ):
         continue
 
 

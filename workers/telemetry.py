@@ -1,4 +1,6 @@
-"""Around every task: its lines carry its name, id and arguments, which are ids alone; what it counted is added up."""
+"""Around every task: its lines carry its name, id and arguments, which are ids alone; what it
+counted is added up.
+"""
 
 import time
 from typing import Any
@@ -24,7 +26,9 @@ def process_begins(**_: Any) -> None:
 def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
     _began[task_id] = time.perf_counter()
     name = _short(task.name)
-    metrics.TASK_FAILURES.labels(name)  # a zero to begin with, so that the first failure is an increase
+    metrics.TASK_FAILURES.labels(
+        name
+    )  # a zero to begin with, so that the first failure is an increase
     logs.carry(**_about(name, task_id, kwargs))
 
 
@@ -37,11 +41,13 @@ def ends(task_id: str, task: Any, **_: Any) -> None:
 
 
 @signals.task_failure.connect  # type: ignore[untyped-decorator]
-def fails(sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
+def fails(
+    sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: Any
+) -> None:
     """Celery's own line would quote the exception, which may quote a customer.
 
-    Of a task that was killed at its time limit the worker's main process tells, where no task ends and nothing is
-    carried: so the line says all by itself, and the count is shared at once.
+    Of a task that was killed at its time limit the worker's main process tells, where no task ends
+    and nothing is carried: so the line says all by itself, and the count is shared at once.
     """
     global _failed
     if task_id == _failed:

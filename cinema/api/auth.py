@@ -1,4 +1,6 @@
-"""Who is calling: the bearer token, checked for its signature here and for its login where the database is asked."""
+"""Who is calling: the bearer token, checked for its signature here and for its login where the
+database is asked.
+"""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -26,7 +28,9 @@ class CustomerRequest(HttpRequest):
 
 
 class BearerAuth(HttpBearer):
-    """Gives handlers a `Caller`: no query, the call that changes something asks for the live login itself."""
+    """Gives handlers a `Caller`: no query, the call that changes something asks for the live login
+    itself.
+    """
 
     openapi_bearerFormat = "JWT"  # noqa: N815 # OpenAPI's own spelling
     openapi_description = "Paste the access token alone, without the word Bearer."
@@ -37,7 +41,8 @@ class BearerAuth(HttpBearer):
         return Caller(claims.user_id, claims.session_id)
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
-        raise NotImplementedError  # __call__ does it all; the library's own would log the header in DEBUG
+        # __call__ does it all; the library's own would log the header in DEBUG
+        raise NotImplementedError
 
 
 class CustomerAuth(BearerAuth):
@@ -61,7 +66,9 @@ def _bearer(request: HttpRequest) -> str:
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client's address. X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies wrote it."""
+    """The client's address. X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies
+    wrote it.
+    """
     forwarded: list[str] = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     peer: str = request.META.get("REMOTE_ADDR") or "unknown"
     if settings.NUM_PROXIES and len(forwarded) >= settings.NUM_PROXIES:
@@ -70,7 +77,9 @@ def address_of(request: HttpRequest) -> str:
 
 
 def place_of(request: HttpRequest) -> str:
-    """The address as far as it tells one client from another: whoever has one of IPv6 has a whole /64 of them."""
+    """The address as far as it tells one client from another: whoever has one of IPv6 has a whole
+    /64 of them.
+    """
     try:
         address: IPv4Address | IPv6Address = ip_address(_without_port(address_of(request)))
     except ValueError:

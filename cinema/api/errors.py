@@ -1,4 +1,6 @@
-"""One builder and one register function turn every known exception into problem+json; no router builds an error."""
+"""One builder and one register function turn every known exception into problem+json; no router
+builds an error.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -36,7 +38,9 @@ def body_of(refusal: Refusal, request_id: str) -> bytes:
 
 def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     code = refusal.code
-    response = HttpResponse(body_of(refusal, _id_of(request)), status=refusal.status, content_type=PROBLEM_JSON)
+    response = HttpResponse(
+        body_of(refusal, _id_of(request)), status=refusal.status, content_type=PROBLEM_JSON
+    )
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
     if refusal.status == 401:
@@ -53,7 +57,9 @@ def register(api: NinjaAPI) -> None:
         AuthenticationError: lambda *_: errors.NotAuthenticated(),
         SuspiciousOperation: lambda *_: errors.BadRequest(),
         RequestDataTooBig: lambda *_: errors.BodyTooLarge(),
-        UnreadablePostError: lambda *_: errors.BadRequest(),  # the client went away in the middle of its body
+        UnreadablePostError: lambda *_: (
+            errors.BadRequest()
+        ),  # the client went away in the middle of its body
         HttpError: _of_http_error,
         ValidationError: _of_validation,
         OperationalError: _of_outage,
@@ -65,7 +71,9 @@ def register(api: NinjaAPI) -> None:
         api.add_exception_handler(kind, _handler(refusal))
 
 
-def _handler(refusal: Callable[[HttpRequest, Any], Refusal]) -> Callable[[HttpRequest, Any], HttpResponse]:
+def _handler(
+    refusal: Callable[[HttpRequest, Any], Refusal],
+) -> Callable[[HttpRequest, Any], HttpResponse]:
     return lambda request, error: problem(request, refusal(request, error))
 
 
@@ -77,7 +85,9 @@ def _of_http_error(_: HttpRequest, error: HttpError) -> Refusal:
 def _of_validation(_: HttpRequest, error: ValidationError) -> Refusal:
     if any(item["loc"][0] == "path" for item in error.errors):
         return errors.NotFound()
-    return errors.Invalid(errors=[{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors])
+    return errors.Invalid(
+        errors=[{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors]
+    )
 
 
 def _field(loc: Iterable[Any]) -> str:
@@ -91,7 +101,9 @@ def _of_outage(_: HttpRequest, error: Exception) -> Refusal:
 
 
 def _of_defect(_: HttpRequest, error: Exception) -> Refusal:
-    """Where it broke is logged, and not what the exception says: that may hold what a customer typed."""
+    """Where it broke is logged, and not what the exception says: that may hold what a customer
+    typed.
+    """
     log.error("defect", exc_info=error)
     return errors.Defect()
 
@@ -100,8 +112,12 @@ def _id_of(request: HttpRequest) -> str:
     return getattr(request, "request_id", "")
 
 
-def refuses(*refusals: type[Refusal], body: bool = False, auth: bool = False, **extra: Any) -> dict[str, Any]:
-    """`openapi_extra` that declares these refusals, and those that any call with a body or a token may meet."""
+def refuses(
+    *refusals: type[Refusal], body: bool = False, auth: bool = False, **extra: Any
+) -> dict[str, Any]:
+    """`openapi_extra` that declares these refusals, and those that any call with a body or a token
+    may meet.
+    """
     kinds: list[type[Refusal]] = [*refusals, errors.Unavailable, errors.BadRequest]
     if body:
         kinds += [errors.BadJson, errors.BodyTooLarge, errors.UnsupportedMediaType, errors.Invalid]
@@ -127,5 +143,10 @@ def _declared(kinds: list[type[Refusal]]) -> dict[str, Any]:
 
 def _example(kind: type[Refusal]) -> dict[str, Any]:
     title = kind.code.replace("_", " ").capitalize()
-    told = {"type": f"urn:marquee:problem:{kind.code}", "title": title, "status": kind.status, "detail": kind.detail}
+    told = {
+        "type": f"urn:marquee:problem:{kind.code}",
+        "title": title,
+        "status": kind.status,
+        "detail": kind.detail,
+    }
     return told | {"code": kind.code, "request_id": "5f1c6a0e8f0b4a07"}

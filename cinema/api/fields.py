@@ -1,4 +1,6 @@
-"""The values that a call takes, as types: strict, and refused with a sentence where pydantic would be lenient."""
+"""The values that a call takes, as types: strict, and refused with a sentence where pydantic would
+be lenient.
+"""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -32,7 +34,9 @@ def _canonical_username(name: str) -> str:
 
 def _canonical_email(email: str) -> str:
     email = User.objects.normalize_email(email)
-    if not email.isascii():  # two spellings of a domain may be two owners: no library of ours knows them all
+    if (
+        not email.isascii()
+    ):  # two spellings of a domain may be two owners: no library of ours knows them all
         raise ValueError("must be written in ASCII, the domain as xn--…")
     try:
         validate_email(email)
@@ -52,7 +56,9 @@ def _digits(value: Any) -> Any:
 
 def _iso_day(value: Any) -> Any:
     """In a query, pydantic would take a number for a date."""
-    if isinstance(value, str) and not (len(value) == 10 and value[4] == value[7] == "-" and value.isascii()):
+    if isinstance(value, str) and not (
+        len(value) == 10 and value[4] == value[7] == "-" and value.isascii()
+    ):
         raise ValueError("must be a day like 2026-12-24")
     return value
 
@@ -74,7 +80,12 @@ NO_NUL = AfterValidator(_no_nul)
 Name = Annotated[str, StringConstraints(max_length=150), NO_NUL]
 Search = Annotated[str, StringConstraints(max_length=200), NO_NUL]  # as long as a title
 Password = Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
-Username = Annotated[str, StringConstraints(min_length=1, max_length=150), NO_NUL, AfterValidator(_canonical_username)]
+Username = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=150),
+    NO_NUL,
+    AfterValidator(_canonical_username),
+]
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254),

@@ -1,4 +1,6 @@
-"""Reading a body strictly: JSON in UTF-8, nothing twice, nothing that a database or a log would choke on."""
+"""Reading a body strictly: JSON in UTF-8, nothing twice, nothing that a database or a log would
+choke on.
+"""
 
 import json
 from typing import Any, NoReturn
@@ -11,15 +13,22 @@ from cinema.errors import BadJson, UnsupportedMediaType
 
 class StrictParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
-        """The value of a body that is there. Raises UnsupportedMediaType, BadJson; Ninja hands them on as causes."""
+        """The value of a body that is there. Raises UnsupportedMediaType, BadJson; Ninja hands them
+        on as causes.
+        """
         charset = (request.content_params or {}).get("charset", "utf-8")
-        if request.content_type not in ("application/json", "") or charset.lower() not in ("utf-8", "utf8"):
+        if request.content_type not in ("application/json", "") or charset.lower() not in (
+            "utf-8",
+            "utf8",
+        ):
             raise UnsupportedMediaType
         return strict_json(request.body)
 
 
 def strict_json(raw: bytes) -> Any:
-    """Raises BadJson: not UTF-8, not JSON, a key twice, NaN, a lone surrogate, or nested deeper than anyone needs."""
+    """Raises BadJson: not UTF-8, not JSON, a key twice, NaN, a lone surrogate, or nested deeper
+    than anyone needs.
+    """
     try:
         text = raw.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)

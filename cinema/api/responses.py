@@ -1,4 +1,6 @@
-"""An answer as bytes: Ninja would check it against its schema at every call, which costs 70 µs; a test does it once."""
+"""An answer as bytes: Ninja would check it against its schema at every call, which costs 70 µs; a
+test does it once.
+"""
 
 import orjson
 from django.http import HttpResponse

@@ -1,7 +1,7 @@
 """On whose behalf a line is written: what every line of this thread carries besides its own words.
 
-Ids and words of ours alone. No name, address, password, token, raw path or query value stands in any line, so nothing
-that a caller typed is ever handed to a logger.
+Ids and words of ours alone. No name, address, password, token, raw path or query value stands in
+any line, so nothing that a caller typed is ever handed to a logger.
 """
 
 from contextvars import ContextVar
@@ -12,7 +12,9 @@ _carried: ContextVar[dict[str, Any]] = ContextVar("carried", default=_NOTHING)
 
 
 def carry(**fields: Any) -> None:
-    """From here on every line of this thread has these and no others; without any, a new piece of work can begin."""
+    """From here on every line of this thread has these and no others; without any, a new piece of
+    work can begin.
+    """
     _carried.set(fields)
 
 

@@ -1,6 +1,8 @@
-"""What the business counts for Prometheus. `project.serving.metrics` exposes it, with what is asked at that moment.
+"""What the business counts for Prometheus. `project.serving.metrics` exposes it, with what is asked
+at that moment.
 
-Counting stands in the way of a sale, so it costs a microsecond or two: labels are looked up once and their child kept.
+Counting stands in the way of a sale, so it costs a microsecond or two: labels are looked up once
+and their child kept.
 """
 
 import os
@@ -20,7 +22,8 @@ def _forked() -> None:
 
 
 if values.ValueClass is not values.MutexValue:
-    # Several processes count together, and the library asks the system who it is at every count: 8 % of a sale.
+    # Several processes count together, and the library asks the system who it is at every count: 8
+    # % of a sale.
     os.register_at_fork(after_in_child=_forked)
     values.ValueClass = values.MultiProcessValue(_process_id)
 
@@ -34,19 +37,34 @@ SEAT_LOCK_SECONDS = Histogram(
     "Seconds in which Redis answered for the seat locks of a sale",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25),
 )
-SEAT_LOCK_CONTENDED = Counter("marquee_seat_lock_contended", "Sales refused because another customer had a seat's lock")
-SEAT_MARKS = Counter("marquee_seat_mark_refusals", "Sales refused by the marks of taken seats, without the database")
+SEAT_LOCK_CONTENDED = Counter(
+    "marquee_seat_lock_contended", "Sales refused because another customer had a seat's lock"
+)
+SEAT_MARKS = Counter(
+    "marquee_seat_mark_refusals", "Sales refused by the marks of taken seats, without the database"
+)
 BREAKER_OPEN = Gauge(
-    "marquee_breaker_open", "Processes that have stopped asking Redis for a while", multiprocess_mode="livesum"
+    "marquee_breaker_open",
+    "Processes that have stopped asking Redis for a while",
+    multiprocess_mode="livesum",
 )
 REDIS_FAILURES = Counter("marquee_redis_failures", "Questions that Redis did not answer")
 MAILS = Counter("marquee_mails", "Attempts to send a mail", ["kind", "outcome"])
 TASK_SECONDS = Histogram(
-    "marquee_task_seconds", "Seconds that a task took", ["task"], buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120)
+    "marquee_task_seconds",
+    "Seconds that a task took",
+    ["task"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120),
 )
 TASK_FAILURES = Counter("marquee_task_failures", "Tasks that ended with an error", ["task"])
 
-OF_WORKERS = (BOOKINGS, MAILS, TASK_SECONDS, TASK_FAILURES, REDIS_FAILURES)  # what workers count, too
+OF_WORKERS = (
+    BOOKINGS,
+    MAILS,
+    TASK_SECONDS,
+    TASK_FAILURES,
+    REDIS_FAILURES,
+)  # what workers count, too
 
 _bookings: dict[tuple[str, str], Counter] = {}
 

@@ -1,4 +1,6 @@
-"""What a row that owes a mail carries. The row is the message: a broker may lose its tasks, the mail stays owed."""
+"""What a row that owes a mail carries. The row is the message: a broker may lose its tasks, the
+mail stays owed.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,12 @@ class OwedQuerySet(models.QuerySet[Any]):
 
 
 class OwedMail(models.Model):
-    """The mail is owed while `mail_due_at` is set: the next try, or the end of the lease of the worker that tries.
+    """The mail is owed while `mail_due_at` is set: the next try, or the end of the lease of the
+    worker that tries.
 
-    `mail_attempts` is the fencing number: a worker that was suspended past its lease finds it changed. `request_id` is
-    the request that owed it, for the worker's log line; empty where no request did.
+    `mail_attempts` is the fencing number: a worker that was suspended past its lease finds it
+    changed. `request_id` is the request that owed it, for the worker's log line; empty where no
+    request did.
     """
 
     mail_due_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -32,16 +36,24 @@ class OwedMail(models.Model):
     mail_sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     mail_failed_at = models.DateTimeField(null=True, blank=True, editable=False)
     mail_error = models.CharField(max_length=200, blank=True, editable=False)
-    request_id = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    request_id = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
 
     objects = OwedQuerySet.as_manager()
 
     class Meta:
         abstract = True
         indexes = [
-            models.Index(name="%(class)s_owed", fields=["mail_due_at"], condition=models.Q(mail_due_at__isnull=False)),
             models.Index(
-                name="%(class)s_failed", fields=["mail_failed_at"], condition=models.Q(mail_failed_at__isnull=False)
+                name="%(class)s_owed",
+                fields=["mail_due_at"],
+                condition=models.Q(mail_due_at__isnull=False),
+            ),
+            models.Index(
+                name="%(class)s_failed",
+                fields=["mail_failed_at"],
+                condition=models.Q(mail_failed_at__isnull=False),
             ),
         ]
 

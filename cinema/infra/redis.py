@@ -1,7 +1,9 @@
-"""Asking Redis in a request: over this thread's own connection, behind one breaker for locks and throttles.
+"""Asking Redis in a request: over this thread's own connection, behind one breaker for locks and
+throttles.
 
-Redis may only say "no, not now". When it is down, silent or confused, three failures open the breaker and nobody asks
-for five seconds; then one call per process probes. Every question has an answer for the time without Redis.
+Redis may only say "no, not now". When it is down, silent or confused, three failures open the
+breaker and nobody asks for five seconds; then one call per process probes. Every question has an
+answer for the time without Redis.
 """
 
 import os
@@ -23,7 +25,9 @@ OPEN_SECONDS = 5.0
 Answer = TypeVar("Answer")
 Word = str | int | bytes
 _thread = threading.local()
-if hasattr(os, "register_at_fork"):  # a worker's child on its parent's connection would read the parent's answers
+if hasattr(
+    os, "register_at_fork"
+):  # a worker's child on its parent's connection would read the parent's answers
     os.register_at_fork(after_in_child=lambda: _thread.__dict__.clear())
 
 
@@ -88,7 +92,8 @@ def tell(*command: Word) -> None:
 
 def _packed(*words: Word) -> bytes:
     """In C; the client's own way to it costs more than the packing."""
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub knows of one word alone
+    # its stub knows of one word alone
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]
     return packed
 
 
@@ -100,7 +105,9 @@ def distrust_key(user_id: int) -> str:
 
 
 def distrust(user_id: int) -> None:
-    """A login of this customer ended: while its access token lives, no mark answers in the database's place."""
+    """A login of this customer ended: while its access token lives, no mark answers in the
+    database's place.
+    """
     if settings.REDIS_URL:
         seconds = int(settings.NINJA_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds())
         redis.ask(lambda: call("SET", distrust_key(user_id), 1, "EX", seconds), otherwise=None)
@@ -110,6 +117,7 @@ def _connection() -> Any:
     """The pool's bookkeeping would cost a booking more than its commands do."""
     if not hasattr(_thread, "connection"):
         pool = get_redis_connection("default").connection_pool
-        # not the pool's make_connection: it counts what it made, and never hears that a thread has ended
+        # not the pool's make_connection: it counts what it made, and never hears that a thread has
+        # ended
         _thread.connection = pool.connection_class(**pool.connection_kwargs)
     return _thread.connection

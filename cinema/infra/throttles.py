@@ -1,6 +1,8 @@
-"""Throttles: so many calls in a window of time, counted in one atomic step for all processes together.
+"""Throttles: so many calls in a window of time, counted in one atomic step for all processes
+together.
 
-Without Redis each process counts for itself, and by half, so that two of them do not let more through than before.
+Without Redis each process counts for itself, and by half, so that two of them do not let more
+through than before.
 """
 
 import hashlib
@@ -21,7 +23,9 @@ return calls
 
 
 class Throttle(NamedTuple):
-    """One account's or address's window: its key, the calls it allows, its length and what is left of it in seconds."""
+    """One account's or address's window: its key, the calls it allows, its length and what is left
+    of it in seconds.
+    """
 
     key: str
     calls: int
@@ -30,7 +34,9 @@ class Throttle(NamedTuple):
 
     def judge(self, count: int | None) -> None:
         """Raise Throttled if this call is one too many. `count` is Redis's; None without it."""
-        limit = self.calls if count is not None or not settings.REDIS_URL else max(1, self.calls // 2)
+        limit = (
+            self.calls if count is not None or not settings.REDIS_URL else max(1, self.calls // 2)
+        )
         if (self._counted_here() if count is None else count) > limit:
             raise Throttled(retry_after=self.left)
 
@@ -45,8 +51,12 @@ def throttle(scope: str, who: object) -> Throttle | None:
         return None
     calls, period = rate
     window, into = divmod(time.time(), period)
-    digest = hashlib.blake2b(str(who).encode(), digest_size=12).hexdigest()  # no address or name in a key
-    return Throttle(f"throttle:{scope}:{digest}:{int(window)}", calls, period, int(period - into) + 1)
+    digest = hashlib.blake2b(
+        str(who).encode(), digest_size=12
+    ).hexdigest()  # no address or name in a key
+    return Throttle(
+        f"throttle:{scope}:{digest}:{int(window)}", calls, period, int(period - into) + 1
+    )
 
 
 def check(scope: str, *who: object) -> None:
@@ -56,4 +66,6 @@ def check(scope: str, *who: object) -> None:
 
 
 def _count(window: Throttle) -> int | None:
-    return redis.redis.ask(lambda: int(redis.call("EVAL", COUNT, 1, window.key, window.period)), otherwise=None)
+    return redis.redis.ask(
+        lambda: int(redis.call("EVAL", COUNT, 1, window.key, window.period)), otherwise=None
+    )

@@ -3,8 +3,9 @@
     queue_due   a due row is put QUEUED_SECONDS ahead and queued as (kind, pk, attempt): the queue may lose it
     deliver     claim: attempt → attempt + 1, leased → greet the server → is the lease still mine? → send → stamp
 
-Every step is a compare-and-set on `mail_attempts`, so of two workers with one message one sends. A second copy, with
-the same Message-ID, comes only from a worker that died or was suspended past its lease between last question and stamp.
+Every step is a compare-and-set on `mail_attempts`, so of two workers with one message one sends. A
+second copy, with the same Message-ID, comes only from a worker that died or was suspended past its
+lease between last question and stamp.
 """
 
 import time
@@ -37,10 +38,17 @@ from cinema.sales.models import Booking, BookingEvent
 log = structlog.get_logger("marquee.mail")
 
 KINDS: dict[str, type[OwedMail]] = {"reset": PasswordReset, "event": BookingEvent}
-QUEUED_SECONDS = 30  # a queued row is left alone this long; a message that was lost is made again after it
+QUEUED_SECONDS = (
+    30  # a queued row is left alone this long; a message that was lost is made again after it
+)
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5, 900
 STAMP_RETRY_SECONDS = (0.2, 0.5, 1, 2, 4)
-ABOUT_THE_LOGIN = {530, 534, 535, 538}  # 5xx, but of our settings: no customer's mail is refused for good by these
+ABOUT_THE_LOGIN = {
+    530,
+    534,
+    535,
+    538,
+}  # 5xx, but of our settings: no customer's mail is refused for good by these
 
 
 class Due(NamedTuple):
@@ -54,12 +62,16 @@ class _Undeliverable(Exception):
 
 
 def queue_due(limit: int = 500) -> list[Due]:
-    """What to queue now, up to `limit` mails of each kind. Nobody else is told of them for QUEUED_SECONDS."""
+    """What to queue now, up to `limit` mails of each kind. Nobody else is told of them for
+    QUEUED_SECONDS.
+    """
     return [due for kind in KINDS for due in _queue_due(kind, limit)]
 
 
 def deliver(kind: str, pk: int, attempt: int) -> None:
-    """Send this mail if `attempt` is still its number: a message that comes twice finds another and does nothing."""
+    """Send this mail if `attempt` is still its number: a message that comes twice finds another and
+    does nothing.
+    """
     lease = Now() + timedelta(seconds=settings.MAIL_LEASE_SECONDS)
     unclaimed = _sendable(kind).filter(pk=pk, mail_attempts=attempt)
     if not unclaimed.update(mail_attempts=attempt + 1, mail_due_at=lease):
@@ -71,7 +83,10 @@ def deliver(kind: str, pk: int, attempt: int) -> None:
         _told("sent" if sent else "left to another worker", kind, pk, attempt + 1)
     except _Undeliverable as error:
         _give_up(kind, pk, attempt + 1, str(error))
-    except (OSError, ValueError) as error:  # SMTPException is an OSError; ValueError: our own address may be mistyped
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # SMTPException is an OSError; ValueError: our own address may be mistyped
         settle = _give_up if _is_permanent(error) else put_off
         settle(kind, pk, attempt + 1, _reason(error))
 
@@ -87,14 +102,19 @@ def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
 def send_again(rows: OwedQuerySet) -> int:
     """Owe those of these mails that failed once more, and say how many.
 
-    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive after it.
+    A confirmation stays failed once the booking's cancellation is sent or owed: it would arrive
+    after it.
     """
     failed = rows.model.objects.failed().filter(pk__in=list(rows.values_list("pk", flat=True)))
     if rows.model is BookingEvent:
         later = BookingEvent.objects.filter(booking=OuterRef("booking"), pk__gt=OuterRef("pk"))
         told = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
-        told |= Q(mailed_with__mail_sent_at__isnull=False) | Q(mailed_with__mail_due_at__isnull=False)
-        failed = failed.filter(~Exists(later.filter(told))).exclude(booking__user__username=WALK_IN)  # owed nothing
+        told |= Q(mailed_with__mail_sent_at__isnull=False) | Q(
+            mailed_with__mail_due_at__isnull=False
+        )
+        failed = failed.filter(~Exists(later.filter(told))).exclude(
+            booking__user__username=WALK_IN
+        )  # owed nothing
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")
     return owed_anew
 
@@ -102,23 +122,32 @@ def send_again(rows: OwedQuerySet) -> int:
 def _queue_due(kind: str, limit: int) -> list[Due]:
     with transaction.atomic(durable=True):
         # locked and skipped, so that of two sweeps at once each finds rows of its own
-        rows = _sendable(kind).due().select_for_update(skip_locked=True).order_by("mail_due_at", "pk")
-        due = [Due(kind, pk, attempt) for pk, attempt in rows.values_list("pk", "mail_attempts")[:limit]]
+        rows = (
+            _sendable(kind).due().select_for_update(skip_locked=True).order_by("mail_due_at", "pk")
+        )
+        due = [
+            Due(kind, pk, attempt)
+            for pk, attempt in rows.values_list("pk", "mail_attempts")[:limit]
+        ]
         ahead = Now() + timedelta(seconds=QUEUED_SECONDS)
         KINDS[kind].objects.filter(pk__in=[pk for _, pk, _ in due]).update(mail_due_at=ahead)
     return due
 
 
 def _sendable(kind: str) -> OwedQuerySet:
-    """Owed, and not behind an earlier mail of its booking, nor that of a whole show behind any of its customer's."""
+    """Owed, and not behind an earlier mail of its booking, nor that of a whole show behind any of
+    its customer's.
+    """
     rows = KINDS[kind].objects.owed()
     if kind == "event":
-        # owed, so written that no plan begins with all that is owed, once for each mail of a full hall
+        # owed, so written that no plan begins with all that is owed, once for each mail of a full
+        # hall
         before = BookingEvent.objects.annotate(due=Coalesce("mail_due_at", "mail_due_at"))
         before = before.filter(due__isnull=False, pk__lt=OuterRef("pk"))
         earlier = before.filter(booking=OuterRef("booking"))
         of_the_show = before.filter(
-            booking__user__bookings__events=OuterRef("pk"), booking__show=F("booking__user__bookings__show")
+            booking__user__bookings__events=OuterRef("pk"),
+            booking__show=F("booking__user__bookings__show"),
         )
         rows = rows.filter(~Exists(earlier), Q(mailed_with=None) | ~Exists(of_the_show))
     return rows
@@ -136,7 +165,9 @@ def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
         server.send_messages([letter])
         try:
             _stamp(mine)  # before the QUIT, whose answer may take its time
-        except Exception:  # the task's time limit, at its worst moment: put off, this mail would surely come twice
+        except (
+            Exception
+        ):  # the task's time limit, at its worst moment: put off, this mail would surely come twice
             _stamp_once(mine)
             raise
     return True
@@ -144,7 +175,9 @@ def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
 
 @contextmanager
 def _greeted_server() -> Iterator[BaseEmailBackend]:
-    """A conversation that ends with QUIT, but not when the task's time limit ends it: QUIT waits for an answer too."""
+    """A conversation that ends with QUIT, but not when the task's time limit ends it: QUIT waits
+    for an answer too.
+    """
     server = get_connection()
     try:
         server.open()
@@ -161,7 +194,9 @@ def _quit(server: BaseEmailBackend) -> None:
 
 
 def _stamp(mine: OwedQuerySet) -> None:
-    """After the server's yes. A database that is away for a moment must not cost the customer a second copy."""
+    """After the server's yes. A database that is away for a moment must not cost the customer a
+    second copy.
+    """
     for seconds in STAMP_RETRY_SECONDS:
         try:
             return _stamp_once(mine)
@@ -177,7 +212,9 @@ def _stamp_once(mine: OwedQuerySet) -> None:
 
 def _give_up(kind: str, pk: int, attempt: int, reason: str) -> None:
     """After a permanent refusal: staff see it and can send it again."""
-    if _claimed(kind, pk, attempt).update(mail_failed_at=Now(), mail_due_at=None, mail_error=reason):
+    if _claimed(kind, pk, attempt).update(
+        mail_failed_at=Now(), mail_due_at=None, mail_error=reason
+    ):
         _told("refused for good", kind, pk, attempt, reason=reason)
 
 
@@ -188,7 +225,9 @@ def _told(outcome: str, kind: str, pk: int, attempt: int, **more: Any) -> None:
 
 
 def _is_permanent(error: Exception) -> bool:
-    """A 5xx for this recipient or this message. What the server has against us is temporary, and so is the rest."""
+    """A 5xx for this recipient or this message. What the server has against us is temporary, and so
+    is the rest.
+    """
     if not isinstance(error, SMTPRecipientsRefused | SMTPDataError | SMTPSenderRefused):
         return False
     return all(500 <= code < 600 and code not in ABOUT_THE_LOGIN for code in _codes(error))
@@ -208,24 +247,42 @@ def _codes(error: Exception) -> list[int]:
 
 
 def _letter(kind: str, pk: int) -> EmailMultiAlternatives:
-    """The whole mail, as it is sent. Raises _Undeliverable, and ValueError for an address or header that is none."""
+    """The whole mail, as it is sent. Raises _Undeliverable, and ValueError for an address or header
+    that is none.
+    """
     letter = _reset_letter(pk) if kind == "reset" else _event_letter(pk)
     letter.message()  # checks addresses and headers before the server is asked for anything
     return letter
 
 
 def _event_letter(pk: int) -> EmailMultiAlternatives:
-    rows = BookingEvent.objects.select_related("booking__user", "booking__show__movie", "booking__show__screen")
+    rows = BookingEvent.objects.select_related(
+        "booking__user", "booking__show__movie", "booking__show__screen"
+    )
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context: dict[str, Any] = {"movie": show.movie_title, "screen": show.screen_name, "starts": starts}
+    context: dict[str, Any] = {
+        "movie": show.movie_title,
+        "screen": show.screen_name,
+        "starts": starts,
+    }
     context |= _named(booking)
-    name, subject = event.kind, f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})"
+    name, subject = (
+        event.kind,
+        f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})",
+    )
     if event.mailed_with_id:
-        name, subject = "show_cancelled", f"Cancelled: {show.movie_title}, {starts} (the whole show)"
-        context["bookings"] = [_named(one.booking) for one in event.mailed_together.select_related("booking")]
-    return _composed(name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context)
+        name, subject = (
+            "show_cancelled",
+            f"Cancelled: {show.movie_title}, {starts} (the whole show)",
+        )
+        context["bookings"] = [
+            _named(one.booking) for one in event.mailed_together.select_related("booking")
+        ]
+    return _composed(
+        name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context
+    )
 
 
 def _named(booking: Booking) -> dict[str, str]:
@@ -239,22 +296,31 @@ def _reset_letter(pk: int) -> EmailMultiAlternatives:
         raise _Undeliverable("inactive user")
     context = {"username": reset.user.username, "token": logins.reset_token(reset.user)}
     message_id = f"reset-{pk}-{salted_hmac('cinema.notifications.deliveries.reset', str(pk)).hexdigest()[:20]}"
-    return _composed("password_reset", "A new password for Marquee", reset.user, reset.at, message_id, context)
+    return _composed(
+        "password_reset", "A new password for Marquee", reset.user, reset.at, message_id, context
+    )
 
 
 def _composed(
     name: str, subject: str, user: User, at: datetime, message_id: str, context: dict[str, Any]
 ) -> EmailMultiAlternatives:
-    """No name of the customer is in a mail: whoever signs up with another's address would write to them by it."""
+    """No name of the customer is in a mail: whoever signs up with another's address would write to
+    them by it.
+    """
     if not user.email:
         raise _Undeliverable("no address")
-    host = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].encode("idna").decode() or "localhost"
+    host = (
+        parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].encode("idna").decode()
+        or "localhost"
+    )
     headers = {
         "Message-ID": f"<{message_id}@{host}>",
         "Date": format_datetime(localtime(at, get_default_timezone())),
         "Auto-Submitted": "auto-generated",
     }
     text = render_to_string(f"cinema/mail/{name}.txt", context)
-    letter = EmailMultiAlternatives(" ".join(subject.split()), text, to=[user.email], headers=headers)
+    letter = EmailMultiAlternatives(
+        " ".join(subject.split()), text, to=[user.email], headers=headers
+    )
     letter.attach_alternative(render_to_string(f"cinema/mail/{name}.html", context), "text/html")
     return letter

@@ -1,7 +1,8 @@
-"""Lock-outs: after too many wrong passwords a username is locked for the address they came from, for a while.
+"""Lock-outs: after too many wrong passwords a username is locked for the address they came from,
+for a while.
 
-The tables and the way in are django-axes's; the counting is ours. Its own lets a guess in that is being hashed while
-others reach the limit, and keeps what was posted and which program asked.
+The tables and the way in are django-axes's; the counting is ours. Its own lets a guess in that is
+being hashed while others reach the limit, and keeps what was posted and which program asked.
 """
 
 from datetime import datetime, timedelta
@@ -27,14 +28,20 @@ LONGEST_NAME = 150  # NFKC makes some names longer than the column
 class Backend(AxesBackend):  # type: ignore[misc]
     """Django's own, asked while the pair of username and address is not locked."""
 
-    def authenticate(self, request: Any, username: str | None = None, password: str | None = None) -> Any:
-        """Without a request nobody guesses: it is a shell or a test. Raises PermissionDenied for a locked pair."""
+    def authenticate(
+        self, request: Any, username: str | None = None, password: str | None = None
+    ) -> Any:
+        """Without a request nobody guesses: it is a shell or a test. Raises PermissionDenied for a
+        locked pair.
+        """
         if request is None or not settings.AXES_ENABLED:
             return ModelBackend.authenticate(self, request, username, password)
         super().authenticate(request, username, password)  # a locked pair costs no hash
         user = ModelBackend.authenticate(self, request, username, password)
         if user is not None:
-            super().authenticate(request, username, password)  # guesses beside this one may have locked it meanwhile
+            super().authenticate(
+                request, username, password
+            )  # guesses beside this one may have locked it meanwhile
             _pair(request, username).delete()
         return user
 
@@ -44,8 +51,12 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
         row = _pair(request, (credentials or {}).get("username")).exclude(_over()).first()
         return row.failures_since_start if row else 0
 
-    def user_login_failed(self, _: Any, credentials: dict[str, Any], request: Any = None, **__: Any) -> None:
-        """Of many at once, so many as the limit allows are told that they were wrong; the others, that it is locked."""
+    def user_login_failed(
+        self, _: Any, credentials: dict[str, Any], request: Any = None, **__: Any
+    ) -> None:
+        """Of many at once, so many as the limit allows are told that they were wrong; the others,
+        that it is locked.
+        """
         if request is None:
             return
         request.axes_credentials = credentials
@@ -58,14 +69,21 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
 
 
 def require_open(request: HttpRequest | None) -> None:
-    """After a login that failed: raise Throttled if it was refused for its lock, whatever the password was."""
+    """After a login that failed: raise Throttled if it was refused for its lock, whatever the
+    password was.
+    """
     if not getattr(request, "axes_locked_out", False):
         return
     attempt = _pair(request, request.axes_credentials["username"]).first()  # type: ignore[union-attr]
     until = locked_until(attempt) if attempt else None
-    seconds = ceil((until - timezone.now()).total_seconds()) if until else 1  # staff have cleared it just now
+    seconds = (
+        ceil((until - timezone.now()).total_seconds()) if until else 1
+    )  # staff have cleared it just now
     wait = f"{ceil(seconds / 60)} minutes" if seconds > 60 else "a minute"
-    raise Throttled(f"Too many wrong passwords for this username. Wait {wait}, then try again.", retry_after=seconds)
+    raise Throttled(
+        f"Too many wrong passwords for this username. Wait {wait}, then try again.",
+        retry_after=seconds,
+    )
 
 
 def locked_until(attempt: AccessAttempt) -> datetime | None:
@@ -96,7 +114,9 @@ def _counted(request: Any, username: str | None) -> bool:
     pair = _pair(request, username)
     if _count(pair):
         return True
-    AccessAttempt.objects.get_or_create(**_names(request, username), defaults={"failures_since_start": 0})
+    AccessAttempt.objects.get_or_create(
+        **_names(request, username), defaults={"failures_since_start": 0}
+    )
     return _count(pair)
 
 

@@ -19,7 +19,9 @@ WALK_IN = "walk-in"
 
 
 class Customers(UserManager["User"]):
-    """Looks names up and stores them in canonical form, so that two spellings are never two accounts."""
+    """Looks names up and stores them in canonical form, so that two spellings are never two
+    accounts.
+    """
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
@@ -33,12 +35,18 @@ class User(AbstractUser):
     username = models.CharField(
         max_length=150,
         unique=True,
-        validators=[RegexValidator(r"\A[a-z0-9_.@+-]{1,150}\Z", "Use letters a-z, digits and _ . @ + - only.")],
+        validators=[
+            RegexValidator(
+                r"\A[a-z0-9_.@+-]{1,150}\Z", "Use letters a-z, digits and _ . @ + - only."
+            )
+        ],
         help_text="1 to 150 of a-z, 0-9 and _ . @ + -; capitals become small letters.",
         error_messages={"unique": "This username belongs to somebody else."},
     )
     email = models.EmailField(
-        max_length=254, unique=True, error_messages={"unique": "This e-mail address already has an account."}
+        max_length=254,
+        unique=True,
+        error_messages={"unique": "This e-mail address already has an account."},
     )
 
     objects: ClassVar[Customers] = Customers()
@@ -51,7 +59,8 @@ class User(AbstractUser):
                 condition=~models.Q(username=WALK_IN)
                 | models.Q(
                     email="",
-                    password__startswith="!",  # noqa: S106 - none at all: what Django calls unusable
+                    # none at all: what Django calls unusable
+                    password__startswith="!",  # noqa: S106
                     is_active=True,
                     is_staff=False,
                     is_superuser=False,
@@ -81,8 +90,12 @@ class User(AbstractUser):
 
 
 def walk_in() -> User:
-    """The one account of customers without an account. Its bookings owe no mail, and nobody can log in as it."""
-    return User.objects.get_or_create(username=WALK_IN, defaults={"password": make_password(None)})[0]
+    """The one account of customers without an account. Its bookings owe no mail, and nobody can log
+    in as it.
+    """
+    return User.objects.get_or_create(username=WALK_IN, defaults={"password": make_password(None)})[
+        0
+    ]
 
 
 class LoginQuerySet(models.QuerySet["AuthSession"]):
@@ -90,11 +103,15 @@ class LoginQuerySet(models.QuerySet["AuthSession"]):
         return self.filter(revoked_at=None, expires_at__gt=Now(), user__is_active=True)
 
     def revoke(self) -> int:
-        """End these logins. From then on their customers are refused by the database alone, not by a mark."""
+        """End these logins. From then on their customers are refused by the database alone, not by
+        a mark.
+        """
         users = set(self.filter(revoked_at=None).values_list("user", flat=True))
         ended = self.filter(revoked_at=None).update(revoked_at=Now())
         for user in users:
-            transaction.on_commit(partial(redis.distrust, user))  # no network call inside the transaction
+            transaction.on_commit(
+                partial(redis.distrust, user)
+            )  # no network call inside the transaction
         return ended
 
     def ended(self) -> LoginQuerySet:
@@ -102,7 +119,9 @@ class LoginQuerySet(models.QuerySet["AuthSession"]):
 
 
 class AuthSession(models.Model):
-    """One login: its id is the `sid` claim of its tokens, and only its current refresh token can be used."""
+    """One login: its id is the `sid` claim of its tokens, and only its current refresh token can be
+    used.
+    """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="logins")
     refresh_jti = models.CharField(max_length=32)
@@ -117,7 +136,9 @@ class AuthSession(models.Model):
 
 
 class PasswordReset(OwedMail):
-    """One mail with a link for a forgotten password; the link's token is made when the mail is, and never stored."""
+    """One mail with a link for a forgotten password; the link's token is made when the mail is, and
+    never stored.
+    """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="password_resets")
     at = models.DateTimeField(auto_now_add=True)

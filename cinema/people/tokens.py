@@ -1,4 +1,6 @@
-"""Signed tokens: the first of JWT_SIGNING_KEYS signs, every one of them verifies, so that rotating logs nobody out."""
+"""Signed tokens: the first of JWT_SIGNING_KEYS signs, every one of them verifies, so that rotating
+logs nobody out.
+"""
 
 import time
 from functools import lru_cache
@@ -12,7 +14,8 @@ from cinema.errors import TokenExpired, TokenInvalid
 
 LARGEST_ID = 2**63 - 1
 LONGEST_JTI = 32
-LONGEST_TOKEN = 800  # characters; ours have about 300, and a header deeper than this holds exhausts the JSON parser
+# characters; ours have about 300, and a header deeper than this holds exhausts the JSON parser
+LONGEST_TOKEN = 800
 REMEMBERED = 10_000  # tokens a process; checking one again costs a hundred microseconds
 JWT = settings.NINJA_JWT
 
@@ -36,7 +39,8 @@ def sign(user_id: int, session_id: int, refresh_jti: str) -> dict[str, str]:
 def read(raw: str, kind: str) -> Claims:
     """The claims of an `access` or `refresh` token.
 
-    Raises TokenExpired or TokenInvalid, the latter also for another kind and for odd claims under a right signature.
+    Raises TokenExpired or TokenInvalid, the latter also for another kind and for odd claims under a
+    right signature.
     """
     claims = _claims(raw, kind, tuple(settings.JWT_SIGNING_KEYS))
     if claims.exp <= time.time():
@@ -44,11 +48,15 @@ def read(raw: str, kind: str) -> Claims:
     return claims
 
 
-@lru_cache(REMEMBERED)  # by the whole token; a refusal is not remembered, and expiry is asked at every hit
+@lru_cache(
+    REMEMBERED
+)  # by the whole token; a refusal is not remembered, and expiry is asked at every hit
 def _claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
     claims = _verified(raw, keys)
     ids, exp, jti = [claims.get("user_id"), claims.get("sid")], claims["exp"], claims["jti"]
-    if claims.get("token_type") != kind or not all(type(id_) is int and 0 < id_ <= LARGEST_ID for id_ in ids):
+    if claims.get("token_type") != kind or not all(
+        type(id_) is int and 0 < id_ <= LARGEST_ID for id_ in ids
+    ):
         raise TokenInvalid
     plain = isinstance(jti, str) and jti.isalnum() and jti.isascii() and len(jti) <= LONGEST_JTI
     if type(exp) is not int or not plain:

@@ -1,4 +1,6 @@
-"""Tables of what is shown: films, screens and shows, and the rules of a programme that no constraint can hold."""
+"""Tables of what is shown: films, screens and shows, and the rules of a programme that no
+constraint can hold.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from django.utils import timezone
 from cinema.infra.database.errors import is_deadlock, is_lock_timeout
 
 LONGEST_FILM_MINUTES = 24 * 60
-FIRST_YEAR, LAST_YEAR = 1900, 2999  # near the calendar's ends, times have no time zone and no end of the film
+FIRST_YEAR, LAST_YEAR = (
+    1900,
+    2999,
+)  # near the calendar's ends, times have no time zone and no end of the film
 MOST_SEATS = 10_000
 
 
@@ -32,7 +37,8 @@ class Movie(models.Model):
         ordering = ["title", "id"]
         constraints = [
             models.CheckConstraint(
-                name="movie_duration", condition=models.Q(duration_minutes__range=(1, LONGEST_FILM_MINUTES))
+                name="movie_duration",
+                condition=models.Q(duration_minutes__range=(1, LONGEST_FILM_MINUTES)),
             )
         ]
 
@@ -45,18 +51,24 @@ class Movie(models.Model):
             super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Refuse a duration that would run into another show (ValidationError). Locks the film, then its screens."""
+        """Refuse a duration that would run into another show (ValidationError). Locks the film,
+        then its screens.
+        """
         if not self.pk or not self.duration_minutes:
             return
         with transaction.atomic():
             Movie.objects.select_for_update().get(pk=self.pk)
             yesterday = timezone.now() - timedelta(minutes=LONGEST_FILM_MINUTES)
-            shows = Show.objects.filter(movie=self, cancelled_at=None, date_time__gt=yesterday).select_related("screen")
+            shows = Show.objects.filter(
+                movie=self, cancelled_at=None, date_time__gt=yesterday
+            ).select_related("screen")
             lock_screens({show.screen_id for show in shows})
             for show in shows:
                 show.movie = self
                 if show.ends_at > timezone.now() and (other := show.overlapping()):
-                    raise ValidationError({"duration_minutes": f"The {show.told} would run into the {other.told}."})
+                    raise ValidationError(
+                        {"duration_minutes": f"The {show.told} would run into the {other.told}."}
+                    )
 
 
 class Screen(models.Model):
@@ -70,7 +82,9 @@ class Screen(models.Model):
 
 
 def lock_screens(ids: Iterable[int]) -> None:
-    """Two clerks who save at once stand in line here: in the order of the ids, so that they never deadlock."""
+    """Two clerks who save at once stand in line here: in the order of the ids, so that they never
+    deadlock.
+    """
     list(Screen.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk"))
 
 
@@ -96,13 +110,24 @@ class Show(models.Model):
     movie = models.ForeignKey(Movie, models.CASCADE, related_name="shows", db_index=False)
     screen = models.ForeignKey(Screen, models.PROTECT, related_name="shows", db_index=False)
     date_time = models.DateTimeField("starts at")
-    total_seats = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)])
+    total_seats = models.PositiveIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)]
+    )
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
     cancelled_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
     )
-    live_when_cancelled = models.PositiveIntegerField(null=True, editable=False)  # how many bookings were
-    cancel_request_id = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    live_when_cancelled = models.PositiveIntegerField(
+        null=True, editable=False
+    )  # how many bookings were
+    cancel_request_id = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -114,13 +139,18 @@ class Show(models.Model):
             models.Index(name="show_movie_time", fields=["movie", "date_time"]),
             models.Index(name="show_screen_time", fields=["screen", "date_time"]),
             models.Index(name="show_time", fields=["date_time"]),
-            # for the sweep of what is cancelled, every few seconds; MariaDB, which has no such index, reads all shows
+            # for the sweep of what is cancelled, every few seconds; MariaDB, which has no such
+            # index, reads all shows
             models.Index(
-                name="show_cancelled", fields=["cancelled_at"], condition=models.Q(cancelled_at__isnull=False)
+                name="show_cancelled",
+                fields=["cancelled_at"],
+                condition=models.Q(cancelled_at__isnull=False),
             ),
         ]
         constraints = [
-            models.CheckConstraint(name="show_total_seats", condition=models.Q(total_seats__range=(1, MOST_SEATS)))
+            models.CheckConstraint(
+                name="show_total_seats", condition=models.Q(total_seats__range=(1, MOST_SEATS))
+            )
         ]
 
     def __str__(self) -> str:
@@ -131,8 +161,12 @@ class Show(models.Model):
             self.clean()
             super().save(*args, **kwargs)
             # a hold never outlives the start, also of a show that is moved
-            self.bookings.filter(holding=True, expires_at__gt=self.date_time).update(expires_at=self.date_time)
-            self.seats.filter(taken=True, held_until__gt=self.date_time).update(held_until=self.date_time)
+            self.bookings.filter(holding=True, expires_at__gt=self.date_time).update(
+                expires_at=self.date_time
+            )
+            self.seats.filter(taken=True, held_until__gt=self.date_time).update(
+                held_until=self.date_time
+            )
 
     @property
     def progress(self) -> Progress | None:
@@ -186,22 +220,32 @@ class Show(models.Model):
     def clean(self) -> None:
         """Refuse an overlap, and a hall cut below a sold seat (ValidationError).
 
-        Locks film, screen and show in this order and FOR UPDATE, which conflicts with the FOR KEY SHARE of a sale
-        under way: without it a seat was sold in a hall that had just been cut.
+        Locks film, screen and show in this order and FOR UPDATE, which conflicts with the FOR KEY
+        SHARE of a sale under way: without it a seat was sold in a hall that had just been cut.
         """
         if not (self.movie_id and self.screen_id and self.date_time and self.total_seats):
             return
         if not FIRST_YEAR <= self.date_time.year <= LAST_YEAR:
-            raise ValidationError({"date_time": f"The year must be from {FIRST_YEAR} to {LAST_YEAR}."})
+            raise ValidationError(
+                {"date_time": f"The year must be from {FIRST_YEAR} to {LAST_YEAR}."}
+            )
         with transaction.atomic():
             self.movie = Movie.objects.select_for_update().get(pk=self.movie_id)
             lock_screens([self.screen_id])
             Show.objects.select_for_update().filter(pk=self.pk).first()
             if self.cancelled_at is None and (other := self.overlapping()):
-                raise ValidationError({"date_time": f"This overlaps the {other.told}, cleaning included."})
-            highest = self.seats.live().aggregate(highest=models.Max("seat_number"))["highest"] if self.pk else None
+                raise ValidationError(
+                    {"date_time": f"This overlaps the {other.told}, cleaning included."}
+                )
+            highest = (
+                self.seats.live().aggregate(highest=models.Max("seat_number"))["highest"]
+                if self.pk
+                else None
+            )
             if highest and highest > self.total_seats:
-                raise ValidationError({"total_seats": f"Seat {highest} is sold or held: {highest} is the least."})
+                raise ValidationError(
+                    {"total_seats": f"Seat {highest} is sold or held: {highest} is the least."}
+                )
 
 
 class Copies(NamedTuple):
@@ -214,15 +258,19 @@ class Copies(NamedTuple):
 def copy_shows(shows: Iterable[Show], days: Iterable[date]) -> Copies:
     """Each show on each of these days, at the same hour of the cinema's clock, checked like a save.
 
-    Each in a transaction of its own: what is refused stops none of the others. Again, it copies nothing, since the
-    copies that stand are in the way.
+    Each in a transaction of its own: what is refused stops none of the others. Again, it copies
+    nothing, since the copies that stand are in the way.
     """
     copies, originals = Copies([], []), sorted(shows, key=lambda show: (show.date_time, show.pk))
     for day in sorted(set(days)):
         for show in originals:
-            starts = timezone.make_aware(datetime.combine(day, timezone.localtime(show.date_time).time()))
+            starts = timezone.make_aware(
+                datetime.combine(day, timezone.localtime(show.date_time).time())
+            )
             starts = starts.astimezone(UTC)  # an hour that the clocks leave out becomes another one
-            copy = Show(movie=show.movie, screen=show.screen, date_time=starts, total_seats=show.total_seats)
+            copy = Show(
+                movie=show.movie, screen=show.screen, date_time=starts, total_seats=show.total_seats
+            )
             if reason := _refused(show, copy):
                 copies.refused.append(f"No {copy.told}: {reason}")
             else:

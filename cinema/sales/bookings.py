@@ -1,10 +1,12 @@
-"""hold, book, confirm, cancel, cancel_show, expire_stale: every change of a booking, whoever makes it.
+"""hold, book, confirm, cancel, cancel_show, expire_stale: every change of a booking, whoever makes
+it.
 
     seat lock (Redis, may only say "not now")
       └─ one transaction: caller live? → key row → show row → seats → booking, seats, event
 
-The database row alone says "this seat is yours". On PostgreSQL the transaction of a plain sale, confirm or cancel is
-one statement (`one_statement`); everything else goes step by step (`step_by_step`), and both pass the same tests.
+The database row alone says "this seat is yours". On PostgreSQL the transaction of a plain sale,
+confirm or cancel is one statement (`one_statement`); everything else goes step by step
+(`step_by_step`), and both pass the same tests.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,22 +41,28 @@ Statement = Callable[..., snapshots.Answer | None]
 
 
 @told("hold")
-def hold(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
+def hold(
+    caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None
+) -> Outcome:
     """Keep these seats for HOLD_SECONDS, at most until the show starts.
 
-    The same seats again give the same hold, its expiry unchanged. Raises HoldLimit for other seats, and whatever
-    `book` raises.
+    The same seats again give the same hold, its expiry unchanged. Raises HoldLimit for other seats,
+    and whatever `book` raises.
     """
     return _sell(caller, show_id, sorted(seat_numbers), PENDING, key)
 
 
 @told("book")
-def book(caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None) -> Outcome:
-    """Book these seats in one step, all or none. A clerk's `caller` may name the customer whose booking it becomes.
+def book(
+    caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None
+) -> Outcome:
+    """Book these seats in one step, all or none. A clerk's `caller` may name the customer whose
+    booking it becomes.
 
-    Raises NotFound, ShowCancelled, ShowStarted, SeatOutOfRange, SeatTaken (also for seats of one's own hold, naming
-    the booking to confirm), SeatContended, Throttled, TokenInvalid, IdempotencyKeyReused, IdempotencyInProgress, and
-    Invalid for a clerk's customer who does not exist or is deactivated.
+    Raises NotFound, ShowCancelled, ShowStarted, SeatOutOfRange, SeatTaken (also for seats of one's
+    own hold, naming the booking to confirm), SeatContended, Throttled, TokenInvalid,
+    IdempotencyKeyReused, IdempotencyInProgress, and Invalid for a clerk's customer who does not
+    exist or is deactivated.
     """
     return _sell(caller, show_id, sorted(seat_numbers), BOOKED, key)
 
@@ -71,13 +79,19 @@ def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
 
 
 @told("cancel")
-def cancel(caller: Caller, booking_id: int, key: Key | None = None, *, seen: str | None = None) -> Outcome:
+def cancel(
+    caller: Caller, booking_id: int, key: Key | None = None, *, seen: str | None = None
+) -> Outcome:
     """Give the seats back; of a cancelled one it is the same answer again.
 
-    Raises NotFound, HoldExpired, ShowStarted. Who has `seen` a status cancels that alone: a hold that was confirmed
-    meanwhile is BookingClosed to a clerk who frees holds.
+    Raises NotFound, HoldExpired, ShowStarted. Who has `seen` a status cancels that alone: a hold
+    that was confirmed meanwhile is BookingClosed to a clerk who frees holds.
     """
-    if key is None and seen is None and (cancelled := _in_one_statement(one_statement.cancel, caller, booking_id)):
+    if (
+        key is None
+        and seen is None
+        and (cancelled := _in_one_statement(one_statement.cancel, caller, booking_id))
+    ):
         outcome = Outcome(cancelled)
     else:
         outcome = _settle(caller, key, lambda: step_by_step.cancel(caller, booking_id, seen))
@@ -88,21 +102,26 @@ def cancel(caller: Caller, booking_id: int, key: Key | None = None, *, seen: str
 def cancel_show(caller: Caller, show_id: int) -> Show:
     """Cancel a whole show, as staff. From the answer on nothing of it is sold (ShowCancelled).
 
-    Its bookings are cancelled by `cancel_bookings_of_cancelled_shows`, which the beat calls; `Show.progress` tells how
-    far it is. Again, it is the same answer and changes nothing. Raises NotFound, ShowStarted, SeatContended.
+    Its bookings are cancelled by `cancel_bookings_of_cancelled_shows`, which the beat calls;
+    `Show.progress` tells how far it is. Again, it is the same answer and changes nothing. Raises
+    NotFound, ShowStarted, SeatContended.
     """
     try:
         return _whole(lambda: show_cancelling.cancel_show(caller, show_id))
     except SeatContended:
-        raise SeatContended("The show is being sold at this moment. Try again in a second.") from None
+        raise SeatContended(
+            "The show is being sold at this moment. Try again in a second."
+        ) from None
 
 
 def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
-    """Cancel what up to `limit` customers have of cancelled shows, and say how many bookings that were.
+    """Cancel what up to `limit` customers have of cancelled shows, and say how many bookings that
+    were.
 
-    Each customer in a transaction of its own, so whatever dies leaves nothing half done and the next call goes on.
-    Several may run at once: who is busy, with another call or by a cancel of their own, is left for later. What fails
-    for one customer is told by their id, stops none of the others, and is raised at the end.
+    Each customer in a transaction of its own, so whatever dies leaves nothing half done and the
+    next call goes on. Several may run at once: who is busy, with another call or by a cancel of
+    their own, is left for later. What fails for one customer is told by their id, stops none of the
+    others, and is raised at the end.
     """
     cancelled, failed = 0, None
     for show_id, user_id in show_cancelling.customers_left(limit):
@@ -126,21 +145,30 @@ def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
 
 
 def expire_stale(limit: int = 1000) -> int:
-    """Tidy up to `limit` stale holds and say how many. Nobody waits for it: a stale hold counts as free already."""
+    """Tidy up to `limit` stale holds and say how many. Nobody waits for it: a stale hold counts as
+    free already.
+    """
     if one_statement.serves():
         return one_statement.expire_stale(limit)
     with transaction.atomic(durable=True):
-        rows = Booking.objects.stale().select_for_update(skip_locked=True).order_by("expires_at")  # as its index lies
+        rows = (
+            Booking.objects.stale().select_for_update(skip_locked=True).order_by("expires_at")
+        )  # as its index lies
         return step_by_step.expire(rows[:limit])
 
 
-def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None) -> Outcome:
+def _sell(
+    caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None
+) -> Outcome:
     throttle = None if caller.staff else throttles.throttle("booking", caller.user_id)
-    # a hold has refusals of its own before this one, and a keyed request may have an answer that is kept
+    # a hold has refusals of its own before this one, and a keyed request may have an answer that is
+    # kept
     ask_marks = status is BOOKED and key is None and logins.was_live(caller)
     try:
         with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
-            if key is None and (sold := _in_one_statement(one_statement.take, caller, show_id, seats, status)):
+            if key is None and (
+                sold := _in_one_statement(one_statement.take, caller, show_id, seats, status)
+            ):
                 return Outcome(sold, created=True)
             return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
     except SeatContended:
@@ -151,8 +179,12 @@ def _sell(caller: Caller, show_id: int, seats: list[int], status: Booking.Status
         raise
 
 
-def _in_one_statement(statement: Statement, caller: Caller, *values: Any) -> snapshots.Answer | None:
-    """None where it goes step by step: on another database, for staff, or where the statement could not judge."""
+def _in_one_statement(
+    statement: Statement, caller: Caller, *values: Any
+) -> snapshots.Answer | None:
+    """None where it goes step by step: on another database, for staff, or where the statement could
+    not judge.
+    """
     if caller.session_id is None or not one_statement.serves():
         return None
     try:
@@ -172,7 +204,8 @@ def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outc
 def _whole(act: Callable[[], Done]) -> Done:
     """Run `act` in its transaction, again from the start when a race was lost, at most three times.
 
-    A deadlock is repeated, a lock time-out refused, and a lost connection never repeated: nobody knows what it did.
+    A deadlock is repeated, a lock time-out refused, and a lost connection never repeated: nobody
+    knows what it did.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:

@@ -1,7 +1,9 @@
-"""Idempotency keys: the first answer to a keyed request is kept for a day, and every repeat reads it.
+"""Idempotency keys: the first answer to a keyed request is kept for a day, and every repeat reads
+it.
 
-The key's row is the first thing its transaction writes, so a twin in flight waits on the unique constraint, up to the
-database's lock time-out. Only a success is kept: a refusal rolls the row back with everything else.
+The key's row is the first thing its transaction writes, so a twin in flight waits on the unique
+constraint, up to the database's lock time-out. Only a success is kept: a refusal rolls the row back
+with everything else.
 """
 
 import hashlib
@@ -25,7 +27,9 @@ class Key(NamedTuple):
 
 
 def key_from(header: str, method: str, path: str, body: Any) -> Key:
-    """The key of a request that has one. Raises BadIdempotencyKey. The body counts in canonical form."""
+    """The key of a request that has one. Raises BadIdempotencyKey. The body counts in canonical
+    form.
+    """
     if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
         raise BadIdempotencyKey
     canonical = orjson.dumps([method, path, body], option=orjson.OPT_SORT_KEYS)
@@ -35,14 +39,18 @@ def key_from(header: str, method: str, path: str, body: Any) -> Key:
 def claim(user_id: int, key: Key) -> bool:
     """Whether this is the first request with this key: then its row now stands.
 
-    Must be the first write of the transaction. Waits for a twin in flight, and raises IdempotencyInProgress if the
-    twin takes longer than the database's lock time-out.
+    Must be the first write of the transaction. Waits for a twin in flight, and raises
+    IdempotencyInProgress if the twin takes longer than the database's lock time-out.
     """
-    old = IdempotencyKey.objects.filter(user_id=user_id, key_sha256=key.sha256, created_at__lte=Now() - KEPT)
+    old = IdempotencyKey.objects.filter(
+        user_id=user_id, key_sha256=key.sha256, created_at__lte=Now() - KEPT
+    )
     old.delete()
     try:
         with transaction.atomic():
-            IdempotencyKey.objects.create(user_id=user_id, key_sha256=key.sha256, fingerprint=key.fingerprint)
+            IdempotencyKey.objects.create(
+                user_id=user_id, key_sha256=key.sha256, fingerprint=key.fingerprint
+            )
         return True
     except OperationalError as error:
         if is_lock_timeout(error):
@@ -53,7 +61,9 @@ def claim(user_id: int, key: Key) -> bool:
 
 
 def kept_answer(user_id: int, key: Key) -> tuple[int, Any] | None:
-    """The status and body of the first request with this key, if it has ended. Raises IdempotencyKeyReused."""
+    """The status and body of the first request with this key, if it has ended. Raises
+    IdempotencyKeyReused.
+    """
     fresh = IdempotencyKey.objects.filter(created_at__gt=Now() - KEPT, status__gt=0)
     row = fresh.filter(user_id=user_id, key_sha256=key.sha256).first()
     if row is None:

@@ -1,7 +1,9 @@
-"""Tables of what is sold: bookings, their seats and their history. The tables of who and of what is shown lie below.
+"""Tables of what is sold: bookings, their seats and their history. The tables of who and of what is
+shown lie below.
 
-The seat row decides: one unique constraint over show, seat and `taken` on every database. `taken` is NULL once the
-seat is given back (a conditional constraint would be skipped on MariaDB), so the history keeps its seats.
+The seat row decides: one unique constraint over show, seat and `taken` on every database. `taken`
+is NULL once the seat is given back (a conditional constraint would be skipped on MariaDB), so the
+history keeps its seats.
 """
 
 from __future__ import annotations
@@ -31,13 +33,17 @@ def new_reference() -> str:
 
 class BookingQuerySet(models.QuerySet["Booking"]):
     def live(self) -> Self:
-        return self.filter(Q(status=Booking.Status.BOOKED) | Q(status=Booking.Status.PENDING, expires_at__gt=Now()))
+        return self.filter(
+            Q(status=Booking.Status.BOOKED) | Q(status=Booking.Status.PENDING, expires_at__gt=Now())
+        )
 
     def stale(self) -> Self:
         return self.filter(holding=True, expires_at__lte=Now())
 
     def with_status(self, status: str) -> Self:
-        """By the status that customers read: a stale hold is expired, swept or not. A hold is indexed by `holding`."""
+        """By the status that customers read: a stale hold is expired, swept or not. A hold is
+        indexed by `holding`.
+        """
         if status == Booking.Status.EXPIRED:
             return self.filter(Q(status=status) | Q(holding=True, expires_at__lte=Now()))
         if status == Booking.Status.PENDING:
@@ -46,7 +52,9 @@ class BookingQuerySet(models.QuerySet["Booking"]):
 
     def with_reads_as(self) -> Any:
         """Annotated with `reads_as`, the status that customers read."""
-        stale = models.When(status=Booking.Status.PENDING, expires_at__lte=Now(), then=Value(Booking.Status.EXPIRED))
+        stale = models.When(
+            status=Booking.Status.PENDING, expires_at__lte=Now(), then=Value(Booking.Status.EXPIRED)
+        )
         return self.annotate(reads_as=models.Case(stale, default=F("status")))
 
 
@@ -60,7 +68,9 @@ class Booking(models.Model):
     user = models.ForeignKey(User, models.PROTECT, related_name="bookings", db_index=False)
     show = models.ForeignKey(Show, models.PROTECT, related_name="bookings", db_index=False)
     status = models.CharField(max_length=9, choices=Status)
-    holding = models.BooleanField(null=True, editable=False)  # NULL unless pending: one hold a customer and show
+    holding = models.BooleanField(
+        null=True, editable=False
+    )  # NULL unless pending: one hold a customer and show
     reference = models.CharField(max_length=10, default=new_reference, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -72,16 +82,26 @@ class Booking(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(name="booking_of_user", fields=["user", "-id"]),
-            # Of the holds alone, so that it stays small and no sale writes it; MariaDB, which ignores the condition,
-            # finds them by the first column.
-            models.Index(name="booking_stale", fields=["holding", "expires_at"], condition=Q(holding=True)),
+            # Of the holds alone, so that it stays small and no sale writes it; MariaDB, which
+            # ignores the condition, finds them by the first column.
+            models.Index(
+                name="booking_stale", fields=["holding", "expires_at"], condition=Q(holding=True)
+            ),
         ]
         constraints = [
-            models.UniqueConstraint(name="booking_reference", fields=["reference"]),  # unique=True made two indexes
-            UniqueWhile(name="booking_one_hold", fields=["show", "user", "holding"], condition=Q(holding=True)),
+            models.UniqueConstraint(
+                name="booking_reference", fields=["reference"]
+            ),  # unique=True made two indexes
+            UniqueWhile(
+                name="booking_one_hold",
+                fields=["show", "user", "holding"],
+                condition=Q(holding=True),
+            ),
             models.CheckConstraint(
                 name="booking_status",
-                condition=Q(status="pending", holding__isnull=False, holding=True, expires_at__isnull=False)
+                condition=Q(
+                    status="pending", holding__isnull=False, holding=True, expires_at__isnull=False
+                )
                 | Q(status="booked", holding=None, expires_at=None)
                 | Q(status="cancelled", holding=None)
                 | Q(status="expired", holding=None, expires_at__isnull=False),
@@ -106,7 +126,9 @@ class BookingSeat(models.Model):
     show = models.ForeignKey(Show, models.PROTECT, related_name="seats", db_index=False)
     seat_number = models.PositiveIntegerField()
     taken = models.BooleanField(null=True, default=True)
-    held_until = models.DateTimeField(null=True)  # the booking's expires_at, so that counting seats needs no join
+    held_until = models.DateTimeField(
+        null=True
+    )  # the booking's expires_at, so that counting seats needs no join
 
     objects = SeatQuerySet.as_manager()
 
@@ -117,10 +139,14 @@ class BookingSeat(models.Model):
                 name="seat_sold_once",
                 fields=["show", "taken", "seat_number"],
                 condition=Q(taken=True),
-                include=["held_until"],  # maps and counts read no more: in the table a show's seats lie scattered
+                include=[
+                    "held_until"
+                ],  # maps and counts read no more: in the table a show's seats lie scattered
             ),
             models.CheckConstraint(name="seat_number_from_one", condition=Q(seat_number__gte=1)),
-            models.CheckConstraint(name="seat_taken_or_null", condition=Q(taken=True) | Q(taken=None)),
+            models.CheckConstraint(
+                name="seat_taken_or_null", condition=Q(taken=True) | Q(taken=None)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -128,7 +154,9 @@ class BookingSeat(models.Model):
 
 
 class BookingEvent(OwedMail):
-    """One change of a booking's status, written in its transaction; a booked or cancelled one owes a mail."""
+    """One change of a booking's status, written in its transaction; a booked or cancelled one owes
+    a mail.
+    """
 
     class Kind(models.TextChoices):
         HELD = "held"
@@ -139,10 +167,18 @@ class BookingEvent(OwedMail):
     booking = models.ForeignKey(Booking, models.PROTECT, related_name="events")
     kind = models.CharField(max_length=9, choices=Kind)
     at = models.DateTimeField(db_default=Now(), editable=False)
-    actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
-    # When a whole show is cancelled, one event of each customer owes the mail of all, and all of them name it here.
+    actor = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    # When a whole show is cancelled, one event of each customer owes the mail of all, and all of
+    # them name it here.
     mailed_with = models.ForeignKey(
-        "self", models.PROTECT, null=True, editable=False, related_name="mailed_together", db_index=False
+        "self",
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="mailed_together",
+        db_index=False,
     )
 
     class Meta(OwedMail.Meta):
@@ -150,11 +186,15 @@ class BookingEvent(OwedMail):
         indexes = [
             *OwedMail.Meta.indexes,
             models.Index(
-                name="event_mailed_with", fields=["mailed_with"], condition=models.Q(mailed_with__isnull=False)
+                name="event_mailed_with",
+                fields=["mailed_with"],
+                condition=models.Q(mailed_with__isnull=False),
             ),
         ]
         constraints = [
-            models.CheckConstraint(name="event_kind", condition=Q(kind__in=["held", "booked", "cancelled", "expired"]))
+            models.CheckConstraint(
+                name="event_kind", condition=Q(kind__in=["held", "booked", "cancelled", "expired"])
+            )
         ]
 
     def __str__(self) -> str:
@@ -162,7 +202,9 @@ class BookingEvent(OwedMail):
 
 
 class IdempotencyKey(models.Model):
-    """An answer kept for 24 h. The key is stored as its SHA-256, which every database compares case-sensitively."""
+    """An answer kept for 24 h. The key is stored as its SHA-256, which every database compares
+    case-sensitively.
+    """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
     key_sha256 = models.CharField(max_length=64)
@@ -172,7 +214,9 @@ class IdempotencyKey(models.Model):
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(name="idempotency_key_once", fields=["user", "key_sha256"])]
+        constraints = [
+            models.UniqueConstraint(name="idempotency_key_once", fields=["user", "key_sha256"])
+        ]
 
     def __str__(self) -> str:
         return f"Key {self.pk}"

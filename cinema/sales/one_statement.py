@@ -1,11 +1,12 @@
-"""What is done most, in one statement each, on PostgreSQL: a sale, a confirm, a cancel, and a batch of the sweep.
+"""What is done most, in one statement each, on PostgreSQL: a sale, a confirm, a cancel, and a batch
+of the sweep.
 
-The sale makes 2.5 times the bookings of the same steps one by one. It reads who (live login, active user), the show
-(FOR KEY SHARE: its edits wait) and the seats that are in the way, and inserts booking, seats and event only if nothing
-forbids it. Its one row tells the booking, or why there is none, so a refusal costs no second query. What it finds in
-the way and cannot judge (a stale hold to take over, the customer's own hold) and a true race, which the unique
-constraint undoes whole, are left to the steps one by one. So is whatever a confirm or a cancel does not find as it
-should be.
+The sale makes 2.5 times the bookings of the same steps one by one. It reads who (live login, active
+user), the show (FOR KEY SHARE: its edits wait) and the seats that are in the way, and inserts
+booking, seats and event only if nothing forbids it. Its one row tells the booking, or why there is
+none, so a refusal costs no second query. What it finds in the way and cannot judge (a stale hold to
+take over, the customer's own hold) and a true race, which the unique constraint undoes whole, are
+left to the steps one by one. So is whatever a confirm or a cancel does not find as it should be.
 """
 
 from typing import Any, NamedTuple
@@ -32,13 +33,15 @@ from cinema.sales.models import Booking, BookingEvent, new_reference
 
 __all__ = ["cancel", "confirm", "expire_stale", "serves", "take"]
 
-# Every parameter is cast: the statement is prepared, and one that stands twice has no type of its own.
+# Every parameter is cast: the statement is prepared, and one that stands twice has no type of its
+# own.
 LOGIN = """WITH login AS (
   SELECT FROM cinema_authsession login JOIN cinema_user customer ON customer.id = login.user_id
   WHERE login.id = %(session)s::bigint AND login.user_id = %(user)s::bigint AND login.revoked_at IS NULL
     AND login.expires_at > statement_timestamp() AND customer.is_active
 )"""
-# What `answers.show_of` wants. Joined, PostgreSQL would build a hash table of all films and one of all screens.
+# What `answers.show_of` wants. Joined, PostgreSQL would build a hash table of all films and one of
+# all screens.
 TOLD = """show.id, show.movie_id, (SELECT title FROM cinema_movie WHERE id = show.movie_id),
   (SELECT duration_minutes FROM cinema_movie WHERE id = show.movie_id),
   (SELECT name FROM cinema_screen WHERE id = show.screen_id), show.date_time, show.total_seats, show.cancelled_at"""
@@ -79,9 +82,10 @@ SELECT EXISTS (SELECT FROM login), EXISTS (SELECT FROM own), ARRAY(SELECT seat_n
 FROM (SELECT) one LEFT JOIN show ON true LEFT JOIN booking ON true
 """  # noqa: S608 - our own words
 
-# A compare-and-set: a row that another changes meanwhile is looked at again when it is free, and then its status is not
-# the one that was found. The show before the booking, as in every step by step. Its time is that of its beginning: a
-# hold that runs out while it waits for a row, a second at most, is still confirmed if nobody else was first.
+# A compare-and-set: a row that another changes meanwhile is looked at again when it is free, and
+# then its status is not the one that was found. The show before the booking, as in every step by
+# step. Its time is that of its beginning: a hold that runs out while it waits for a row, a second
+# at most, is still confirmed if nobody else was first.
 CHANGE = """
 {login}, found AS (
   SELECT id, show_id, status FROM cinema_booking WHERE id = %(booking)s::bigint AND user_id = %(user)s::bigint
@@ -126,8 +130,9 @@ CANCEL = CHANGE.format(
     owes_mail="was = 'booked'",
 )
 
-# Rows that somebody else has locked are being confirmed, cancelled or taken over at this moment. Its commit does not
-# wait for the disk: holds whose expiry a crash forgets are stale as before, and the next sweep finds them.
+# Rows that somebody else has locked are being confirmed, cancelled or taken over at this moment.
+# Its commit does not wait for the disk: holds whose expiry a crash forgets are stale as before, and
+# the next sweep finds them.
 EXPIRY = """
 WITH stale AS (
   SELECT id FROM cinema_booking WHERE holding AND expires_at <= statement_timestamp()
@@ -157,10 +162,14 @@ class Found(NamedTuple):
     too_small: bool
 
 
-def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> snapshots.Answer | None:
-    """The new booking, or None if it takes the steps one by one. `seats` are sorted. Raises what `bookings.book` does.
+def take(
+    caller: Caller, show_id: int, seats: list[int], status: Booking.Status
+) -> snapshots.Answer | None:
+    """The new booking, or None if it takes the steps one by one. `seats` are sorted. Raises what
+    `bookings.book` does.
 
-    One autocommitted statement: a transaction around it would keep the rows it locks beyond the seat lock.
+    One autocommitted statement: a transaction around it would keep the rows it locks beyond the
+    seat lock.
     """
     _require_no_transaction()
     reference, pending = new_reference(), status is Booking.Status.PENDING
@@ -217,7 +226,9 @@ def _changed(statement: str, caller: Caller, booking_id: int) -> snapshots.Answe
         return None
     reference, seats, status, expires_at, created_at, now = rows[0][:6]
     show = snapshots.show_of(*rows[0][6:])
-    return snapshots.booking_of(booking_id, reference, show, seats, status, expires_at, created_at, now, now)
+    return snapshots.booking_of(
+        booking_id, reference, show, seats, status, expires_at, created_at, now, now
+    )
 
 
 def _require_no_transaction() -> None:
@@ -226,7 +237,9 @@ def _require_no_transaction() -> None:
 
 
 def _refuse(found: Found, caller: Caller, seats: list[int], show: list[Any]) -> None:
-    """Raise what forbids the sale, in the order of the steps one by one, if no more than this row is needed to know."""
+    """Raise what forbids the sale, in the order of the steps one by one, if no more than this row
+    is needed to know.
+    """
     show_id, *_, total_seats, cancelled_at = show
     if not found.login:
         raise TokenInvalid

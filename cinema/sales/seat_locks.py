@@ -8,9 +8,10 @@
   not refused by its own first attempt, and the first attempt's release does not open the second's lock.
 * It is dead after seconds, whatever became of its owner. Without Redis the database alone says who gets the seat.
 
-A mark remembers for a second that a seat is booked, so that the crowd in front of a full hall is refused without the
-database. A refusal by the database sets it; a cancel deletes it before it answers. So that a slow refusal cannot set
-it again behind the cancel, it is set only if nothing of the show was given back since the request began.
+A mark remembers for a second that a seat is booked, so that the crowd in front of a full hall is
+refused without the database. A refusal by the database sets it; a cancel deletes it before it
+answers. So that a slow refusal cannot set it again behind the cancel, it is set only if nothing of
+the show was given back since the request began.
 """
 
 import hashlib
@@ -32,8 +33,9 @@ LOCK_SECONDS = 5  # longer than any booking transaction: the database gives up o
 MARK_MS = 1000
 GIVEN_BACK_SECONDS = 60  # longer than any request
 
-# KEYS: throttle, count of what was given back, the customer's ended login, then a lock and then a mark a seat.
-# Answers the calls of this window, which seat is another's if any, whether all are marked, and the count.
+# KEYS: throttle, count of what was given back, the customer's ended login, then a lock and then a
+# mark a seat. Answers the calls of this window, which seat is another's if any, whether all are
+# marked, and the count.
 ACQUIRE = """
 local period, limit, owner, n = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], (#KEYS - 3) / 2
 local calls = 0
@@ -70,7 +72,9 @@ return 1
 
 
 class _Held(NamedTuple):
-    """What Redis answered: the customer's calls, the index of another's seat, all marked, and the count it saw."""
+    """What Redis answered: the customer's calls, the index of another's seat, all marked, and the
+    count it saw.
+    """
 
     calls: int
     loser: int
@@ -88,13 +92,18 @@ def mark_of(show_id: int, seat_number: int) -> str:
 
 @contextmanager
 def locked(
-    show_id: int, seats: list[int], user_id: int, throttle: Throttle | None = None, *, ask_marks: bool = False
+    show_id: int,
+    seats: list[int],
+    user_id: int,
+    throttle: Throttle | None = None,
+    *,
+    ask_marks: bool = False,
 ) -> Iterator[None]:
     """Hold the locks of these seats while the block runs.
 
-    Raises at once SeatContended if another customer has one of them, SeatTaken if all are marked (asked only with
-    `ask_marks`), and Throttled. With Redis down, or none at all, the block runs without locks and the call is counted
-    in this process.
+    Raises at once SeatContended if another customer has one of them, SeatTaken if all are marked
+    (asked only with `ask_marks`), and Throttled. With Redis down, or none at all, the block runs
+    without locks and the call is counted in this process.
     """
     owner, token = f"{user_id}:", f"{random.getrandbits(64):016x}"  # one of a kind, and no secret
     held: _Held | None = None
@@ -116,7 +125,13 @@ def locked(
         raise
     finally:
         if settings.REDIS_URL:  # also when Redis took the locks and its answer came too late
-            _release(show_id, seats, owner + token, held.given_back if held else b"", sold if held else [])
+            _release(
+                show_id,
+                seats,
+                owner + token,
+                held.given_back if held else b"",
+                sold if held else [],
+            )
 
 
 def give_back(show_id: int, seats: list[int]) -> None:
@@ -124,7 +139,9 @@ def give_back(show_id: int, seats: list[int]) -> None:
     if settings.REDIS_URL:
         keys = [_count_of(show_id), *(mark_of(show_id, seat) for seat in seats)]
         words: tuple[redis.Word, ...] = ("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS)
-        for _ in range(2):  # the second on a new connection, should this one have been closed while it was idle
+        for _ in range(
+            2
+        ):  # the second on a new connection, should this one have been closed while it was idle
             if redis.redis.ask(lambda: redis.call(*words), otherwise=None):
                 return
 
@@ -134,23 +151,43 @@ def _count_of(show_id: int) -> str:
 
 
 def _asked(
-    show_id: int, seats: list[int], user_id: int, throttle: Throttle | None, token: str, ask_marks: bool
+    show_id: int,
+    seats: list[int],
+    user_id: int,
+    throttle: Throttle | None,
+    token: str,
+    ask_marks: bool,
 ) -> _Held | None:
     asks, started = not redis.redis.is_open, time.perf_counter()
-    held = redis.redis.ask(lambda: _acquire(show_id, seats, user_id, throttle, token, ask_marks), otherwise=None)
+    held = redis.redis.ask(
+        lambda: _acquire(show_id, seats, user_id, throttle, token, ask_marks), otherwise=None
+    )
     if asks:
         metrics.SEAT_LOCK_SECONDS.observe(time.perf_counter() - started)
     return held
 
 
 def _acquire(
-    show_id: int, seats: list[int], user_id: int, throttle: Throttle | None, token: str, ask_marks: bool
+    show_id: int,
+    seats: list[int],
+    user_id: int,
+    throttle: Throttle | None,
+    token: str,
+    ask_marks: bool,
 ) -> _Held | None:
     limits = (throttle.period, throttle.calls) if throttle else (0, 0)
     keys = [throttle.key if throttle else "", _count_of(show_id), redis.distrust_key(user_id)]
     keys += [*(key_of(show_id, seat) for seat in seats)]
     keys += [mark_of(show_id, seat) for seat in seats]
-    words: tuple[redis.Word, ...] = (len(keys), *keys, *limits, f"{user_id}:", token, LOCK_SECONDS, int(ask_marks))
+    words: tuple[redis.Word, ...] = (
+        len(keys),
+        *keys,
+        *limits,
+        f"{user_id}:",
+        token,
+        LOCK_SECONDS,
+        int(ask_marks),
+    )
     try:
         return _Held(*redis.call("EVALSHA", ACQUIRE_SHA, *words))
     except NoScriptError:  # a Redis that was restarted or flushed
@@ -158,6 +195,10 @@ def _acquire(
 
 
 def _release(show_id: int, seats: list[int], value: str, count: bytes, sold: list[int]) -> None:
-    keys = [_count_of(show_id), *(key_of(show_id, seat) for seat in seats), *(mark_of(show_id, seat) for seat in sold)]
+    keys = [
+        _count_of(show_id),
+        *(key_of(show_id, seat) for seat in seats),
+        *(mark_of(show_id, seat) for seat in sold),
+    ]
     words: tuple[redis.Word, ...] = (len(keys), *keys, value, len(seats), count, MARK_MS)
     redis.redis.ask(lambda: redis.tell("EVAL", RELEASE, *words), otherwise=None)

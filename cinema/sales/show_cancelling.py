@@ -1,9 +1,11 @@
-"""A whole show is cancelled: at once nothing of it is sold, and then its bookings are cancelled, customer by customer.
+"""A whole show is cancelled: at once nothing of it is sold, and then its bookings are cancelled,
+customer by customer.
 
     cancel_show   the show's row FOR UPDATE: every sale under way has ended, and every later one finds it cancelled
     the sweep     all that one customer has of it in one transaction: bookings, seats, events, and one mail owed
 
-Whatever dies between two transactions, the next sweep finds who is left: those whose seats are still taken.
+Whatever dies between two transactions, the next sweep finds who is left: those whose seats are
+still taken.
 """
 
 from collections import Counter
@@ -28,9 +30,13 @@ LIVE = (Booking.Status.PENDING, BOOKED)
 
 
 def cancel_show(caller: Caller, show_id: int) -> Show:
-    """In the caller's transaction. Raises NotFound and ShowStarted; of a cancelled show it changes nothing."""
+    """In the caller's transaction. Raises NotFound and ShowStarted; of a cancelled show it changes
+    nothing.
+    """
     logins.require_live(caller)
-    show = Show.objects.select_for_update().annotate(now=Now()).filter(pk=show_id).order_by().first()
+    show = (
+        Show.objects.select_for_update().annotate(now=Now()).filter(pk=show_id).order_by().first()
+    )
     if show is None:
         raise NotFound
     if show.cancelled_at is None:
@@ -51,15 +57,23 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
 
 def customers_left(limit: int) -> list[tuple[int, int]]:
     """Up to `limit` pairs of a cancelled show and a customer who has a live booking of it."""
-    seats = BookingSeat.objects.live().filter(show__cancelled_at__isnull=False, show__cancelled_by__isnull=False)
-    pairs = seats.order_by("show_id", "booking__user_id").values_list("show_id", "booking__user_id").distinct()
+    seats = BookingSeat.objects.live().filter(
+        show__cancelled_at__isnull=False, show__cancelled_by__isnull=False
+    )
+    pairs = (
+        seats.order_by("show_id", "booking__user_id")
+        .values_list("show_id", "booking__user_id")
+        .distinct()
+    )
     return list(pairs[:limit])
 
 
 def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
-    """In the caller's transaction, all that this customer has of this cancelled show: how many bookings, which seats.
+    """In the caller's transaction, all that this customer has of this cancelled show: how many
+    bookings, which seats.
 
-    All or none, since they are told in one mail: where somebody else is at one of them, a later sweep comes back.
+    All or none, since they are told in one mail: where somebody else is at one of them, a later
+    sweep comes back.
     """
     show = step_by_step.locked_show(show_id)
     theirs = Booking.objects.live().filter(show=show_id, user=user_id).order_by("pk")
@@ -69,7 +83,9 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
     ids = [pk for pk, _ in rows]
     seats = BookingSeat.objects.filter(booking__in=ids)
     given_back = list(seats.values_list("booking", "seat_number"))
-    Booking.objects.filter(pk__in=ids, status__in=LIVE).update(status=CANCELLED, holding=None, updated_at=Now())
+    Booking.objects.filter(pk__in=ids, status__in=LIVE).update(
+        status=CANCELLED, holding=None, updated_at=Now()
+    )
     seats.update(taken=None)
     _record(show, [pk for pk, status in rows if status != BOOKED])
     booked = [pk for pk, status in rows if status == BOOKED]
@@ -78,7 +94,9 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
     else:
         _record(show, booked)
     counts = Counter(pk for pk, _ in given_back)
-    transaction.on_commit(partial(telemetry.cancelled, show_id, show.cancelled_by_id, show.cancel_request_id, counts))
+    transaction.on_commit(
+        partial(telemetry.cancelled, show_id, show.cancelled_by_id, show.cancel_request_id, counts)
+    )
     return len(ids), [number for _, number in given_back]
 
 
@@ -89,7 +107,9 @@ def _by(show: Show) -> dict[str, Any]:
 
 
 def _record(show: Show, ids: Iterable[int], mailed_with: BookingEvent | None = None) -> None:
-    BookingEvent.objects.bulk_create(BookingEvent(booking_id=pk, mailed_with=mailed_with, **_by(show)) for pk in ids)
+    BookingEvent.objects.bulk_create(
+        BookingEvent(booking_id=pk, mailed_with=mailed_with, **_by(show)) for pk in ids
+    )
 
 
 def _record_and_owe(show: Show, ids: list[int]) -> None:

@@ -1,4 +1,6 @@
-"""What the API tells of a row: the contract's fields as plain values, the same for every way that leads to them."""
+"""What the API tells of a row: the contract's fields as plain values, the same for every way that
+leads to them.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -91,7 +93,9 @@ def booking_of(
         "seat_number": seat_numbers[0],
         "seat_numbers": seat_numbers,
         "status": status,
-        "expires_at": _local(expires_at) if expires_at and status != Booking.Status.CANCELLED else None,
+        "expires_at": _local(expires_at)
+        if expires_at and status != Booking.Status.CANCELLED
+        else None,
         "expires_in_seconds": left,
         "created_at": _local(created_at),
         "updated_at": _local(updated_at),
@@ -104,7 +108,9 @@ def booking_rows() -> BookingQuerySet:
 
 
 def bookings(rows: QuerySet[Booking]) -> list[Answer]:
-    """These of `booking_rows`, in their order, in two queries: of plain columns, since a model instance costs more."""
+    """These of `booking_rows`, in their order, in two queries: of plain columns, since a model
+    instance costs more.
+    """
     return _told(rows.values_list(*COLUMNS))
 
 
@@ -117,7 +123,9 @@ def _told(rows: Iterable[Sequence[Any]]) -> list[Answer]:
     """Rows of COLUMNS."""
     found = list(rows)
     seats: dict[int, list[int]] = {pk: [] for pk, *_ in found}
-    for pk, seat_number in BookingSeat.objects.filter(booking__in=seats).values_list("booking", "seat_number"):
+    for pk, seat_number in BookingSeat.objects.filter(booking__in=seats).values_list(
+        "booking", "seat_number"
+    ):
         seats[pk].append(seat_number)
     return [
         booking_of(pk, reference, show_of(*show), sorted(seats[pk]), status, *times)
@@ -135,8 +143,10 @@ def booking_with(pk: int) -> Answer:
 
 
 class Outcome(NamedTuple):
-    """The booking as the API tells it, and whether this call made it. `ended` says whether it changed anything at all:
-    `done`, `same` (it was so before) or `kept` (the answer to the first of several with one key)."""
+    """The booking as the API tells it, and whether this call made it. `ended` says whether it
+    changed anything at all: `done`, `same` (it was so before) or `kept` (the answer to the first of
+    several with one key).
+    """
 
     booking: Answer
     created: bool = False

@@ -1,7 +1,9 @@
-"""Sale, confirm and cancel step by step, in the caller's transaction: wherever one statement cannot do or judge it.
+"""Sale, confirm and cancel step by step, in the caller's transaction: wherever one statement cannot
+do or judge it.
 
-The show row first: read FOR KEY SHARE on PostgreSQL, so that sales of one show do not queue and its edits wait for
-them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 writers made 30 deadlocks, sorted none.
+The show row first: read FOR KEY SHARE on PostgreSQL, so that sales of one show do not queue and its
+edits wait for them; elsewhere it is locked. Seats are written in sorted order: unsorted, 12 writers
+made 30 deadlocks, sorted none.
 """
 
 from datetime import timedelta
@@ -39,13 +41,17 @@ SELECT id, 'expired', updated_at, 0, '' FROM cinema_booking"""
 
 
 class Raced(Exception):
-    """A compare-and-set found the row changed: the transaction starts again and reads what the winner wrote."""
+    """A compare-and-set found the row changed: the transaction starts again and reads what the
+    winner wrote.
+    """
 
 
 def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status) -> Outcome:
-    """Book or hold these sorted seats, taking over what stale holds are in the way. Raises what `bookings.hold` does.
+    """Book or hold these sorted seats, taking over what stale holds are in the way. Raises what
+    `bookings.hold` does.
 
-    An IntegrityError means that somebody was faster: the transaction starts again and finds the seat taken.
+    An IntegrityError means that somebody was faster: the transaction starts again and finds the
+    seat taken.
     """
     show = open_show(show_id)
     if outside := [seat for seat in seats if not 1 <= seat <= show.total_seats]:
@@ -60,7 +66,9 @@ def take(caller: Caller, show_id: int, seats: list[int], status: Booking.Status)
     if status is PENDING:
         in_the_way |= Q(show=show, user=caller.owner_id)
     stale = Booking.objects.stale().filter(in_the_way).values_list("pk", flat=True)
-    expire(Booking.objects.stale().select_for_update().filter(pk__in=sorted(set(stale))).order_by("pk"))
+    expire(
+        Booking.objects.stale().select_for_update().filter(pk__in=sorted(set(stale))).order_by("pk")
+    )
     return Outcome(_insert(caller, show, seats, status), created=True)
 
 
@@ -88,7 +96,9 @@ def cancel(caller: Caller, booking_id: int, seen: str | None) -> Outcome:
         return Outcome(snapshots.booking_with(booking_id), ended="same")
     _refuse_expired(booking)
     if seen not in (None, booking.status):
-        raise BookingClosed(f"It is {booking.status} since you looked at it. Nothing was cancelled: look again.")
+        raise BookingClosed(
+            f"It is {booking.status} since you looked at it. Nothing was cancelled: look again."
+        )
     show = locked_show(booking.show_id)
     if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
         raise ShowStarted
@@ -101,7 +111,9 @@ def cancel(caller: Caller, booking_id: int, seen: str | None) -> Outcome:
 
 
 def open_show(show_id: int) -> Show:
-    """The show, kept from being edited until this transaction ends, if it is still on sale. `now` is its clock."""
+    """The show, kept from being edited until this transaction ends, if it is still on sale. `now`
+    is its clock.
+    """
     show = locked_show(show_id)
     if show.cancelled_at:
         raise ShowCancelled
@@ -132,13 +144,16 @@ def _owned(caller: Caller, booking_id: int) -> Booking:
 
 
 def _refuse_expired(booking: Booking) -> None:
-    stale = booking.status == PENDING and booking.expires_at <= booking.now  # type: ignore[attr-defined] # annotated
+    # annotated
+    stale = booking.status == PENDING and booking.expires_at <= booking.now  # type: ignore[attr-defined]
     if stale or booking.status == EXPIRED:
         raise HoldExpired
 
 
 def _refuse_taken(caller: Caller, show: Show, seats: list[int], own: Booking | None) -> None:
-    taken = BookingSeat.objects.live().filter(show=show, seat_number__in=seats).order_by("seat_number")
+    taken = (
+        BookingSeat.objects.live().filter(show=show, seat_number__in=seats).order_by("seat_number")
+    )
     losing = list(taken.values_list("seat_number", "booking_id", "held_until"))
     if not losing:
         return
@@ -151,17 +166,32 @@ def _refuse_taken(caller: Caller, show: Show, seats: list[int], own: Booking | N
     raise SeatTaken.of(numbers, sold=[seat for seat, _, held_until in losing if held_until is None])
 
 
-def _insert(caller: Caller, show: Show, seats: list[int], status: Booking.Status) -> snapshots.Answer:
+def _insert(
+    caller: Caller, show: Show, seats: list[int], status: Booking.Status
+) -> snapshots.Answer:
     pending = status is PENDING
-    ends = show.now + timedelta(seconds=settings.HOLD_SECONDS)  # type: ignore[attr-defined] # annotated
+    # annotated
+    ends = show.now + timedelta(seconds=settings.HOLD_SECONDS)  # type: ignore[attr-defined]
     expires_at = min(ends, show.date_time) if pending else None
     booking = Booking.objects.create(
-        user_id=caller.owner_id, show=show, status=status, holding=pending or None, expires_at=expires_at
+        user_id=caller.owner_id,
+        show=show,
+        status=status,
+        holding=pending or None,
+        expires_at=expires_at,
     )
     BookingSeat.objects.bulk_create(
-        [BookingSeat(booking=booking, show=show, seat_number=seat, held_until=expires_at) for seat in seats]
+        [
+            BookingSeat(booking=booking, show=show, seat_number=seat, held_until=expires_at)
+            for seat in seats
+        ]
     )
-    record(booking.pk, BookingEvent.Kind.HELD if pending else BookingEvent.Kind.BOOKED, caller, mail=not pending)
+    record(
+        booking.pk,
+        BookingEvent.Kind.HELD if pending else BookingEvent.Kind.BOOKED,
+        caller,
+        mail=not pending,
+    )
     return snapshots.booking_with(booking.pk)
 
 
@@ -169,9 +199,13 @@ def expire(rows: QuerySet[Booking]) -> int:
     """Of these stale holds, which `rows` locks, give back the seats."""
     ids = list(rows.values_list("pk", flat=True))
     if ids:
-        numbers = ",".join(map(str, ids))  # as parameters, a batch of them costs more than all that it does
+        numbers = ",".join(
+            map(str, ids)
+        )  # as parameters, a batch of them costs more than all that it does
         these = RawSQL(numbers, ())  # noqa: S611 - our own ids
-        Booking.objects.filter(pk__in=these, status=PENDING).update(status=EXPIRED, holding=None, updated_at=Now())
+        Booking.objects.filter(pk__in=these, status=PENDING).update(
+            status=EXPIRED, holding=None, updated_at=Now()
+        )
         BookingSeat.objects.filter(booking__in=these).update(taken=None)
         transaction.on_commit(partial(telemetry.expired, ids))
         with connection.cursor() as cursor:
@@ -182,11 +216,16 @@ def expire(rows: QuerySet[Booking]) -> int:
 def record(booking_id: int, kind: BookingEvent.Kind, caller: Caller, *, mail: bool) -> None:
     """The event is the message: its mail is owed from this moment, whatever happens to any queue.
 
-    A booking of the walk-in account owes none. Nobody logs in as it, so only what staff do may be of its bookings.
+    A booking of the walk-in account owes none. Nobody logs in as it, so only what staff do may be
+    of its bookings.
     """
     if caller.staff:
         mail = mail and not Booking.objects.filter(pk=booking_id, user__username=WALK_IN).exists()
     due = Now() if mail else None
     BookingEvent.objects.create(
-        booking_id=booking_id, kind=kind, actor_id=caller.user_id, mail_due_at=due, request_id=logs.request_id()
+        booking_id=booking_id,
+        kind=kind,
+        actor_id=caller.user_id,
+        mail_due_at=due,
+        request_id=logs.request_id(),
     )

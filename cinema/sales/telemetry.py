@@ -1,7 +1,8 @@
-"""What is told of every change of a booking: one count of how the call ended, and one line for each change.
+"""What is told of every change of a booking: one count of how the call ended, and one line for each
+change.
 
-The sweep alone writes one line for all that it expired. The functions of `bookings` are decorated with it, so that
-API, admin and workers are told of alike.
+The sweep alone writes one line for all that it expired. The functions of `bookings` are decorated
+with it, so that API, admin and workers are told of alike.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,17 +33,26 @@ def told(action: str) -> Callable[[Act[P]], Act[P]]:
                 raise
             if outcome.ended == "done":
                 booking = outcome.booking
-                changed(action, booking["id"], booking["show"]["id"], caller.user_id, len(booking["seat_numbers"]))
+                changed(
+                    action,
+                    booking["id"],
+                    booking["show"]["id"],
+                    caller.user_id,
+                    len(booking["seat_numbers"]),
+                )
             else:
                 metrics.booking(action, outcome.ended)
             return outcome
 
-        return call  # type: ignore[return-value] # to it `caller` has a name, to a Callable it has none
+        # to it `caller` has a name, to a Callable it has none
+        return call  # type: ignore[return-value]
 
     return decorate
 
 
-def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, seats: int, **more: str) -> None:
+def changed(
+    action: str, booking_id: int, show_id: int, actor_id: int | None, seats: int, **more: str
+) -> None:
     """Behind the commit."""
     metrics.booking(action, "done")
     log.info(
@@ -57,8 +67,12 @@ def changed(action: str, booking_id: int, show_id: int, actor_id: int | None, se
     )
 
 
-def cancelled(show_id: int, actor_id: int | None, request_id: str, bookings: dict[int, int]) -> None:
-    """Behind the commit: bookings that were cancelled with their show, by this request, each with its seats' number."""
+def cancelled(
+    show_id: int, actor_id: int | None, request_id: str, bookings: dict[int, int]
+) -> None:
+    """Behind the commit: bookings that were cancelled with their show, by this request, each with
+    its seats' number.
+    """
     by = {"request_id": request_id} if request_id else {}
     for booking_id, seats in bookings.items():
         changed("cancel", booking_id, show_id, actor_id, seats, **by)
@@ -70,15 +84,21 @@ def show_cancelled(show_id: int, actor_id: int) -> None:
 
 
 def not_cancelled(show_id: int, user_id: int, error: Exception) -> None:
-    """Of a cancelled show: what this customer has of it still stands, and is tried again by the next sweep."""
+    """Of a cancelled show: what this customer has of it still stands, and is tried again by the
+    next sweep.
+    """
     log.error("bookings not cancelled", show_id=show_id, user_id=user_id, exc_info=error)
 
 
 def expired(booking_ids: Iterable[int]) -> None:
-    """Behind the commit: holds that ran out. Nobody did it. A line each would take longer than all the rest."""
+    """Behind the commit: holds that ran out. Nobody did it. A line each would take longer than all
+    the rest.
+    """
     if ids := list(booking_ids):
         metrics.booking("expire", "done", len(ids))
-        log.info("bookings changed", action="expire", outcome="done", booking_ids=ids, actor_id=None)
+        log.info(
+            "bookings changed", action="expire", outcome="done", booking_ids=ids, actor_id=None
+        )
 
 
 def _code_of(error: Exception) -> str:

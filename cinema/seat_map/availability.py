@@ -1,4 +1,6 @@
-"""How many seats of a show are sold and held, counted by a subquery for each: many times cheaper than GROUP BY."""
+"""How many seats of a show are sold and held, counted by a subquery for each: many times cheaper
+than GROUP BY.
+"""
 
 from typing import Any
 

@@ -1,6 +1,8 @@
-"""A hall as a picture (SVG): the screen in front, the seats in rows behind it. For the staff's page and for everybody.
+"""A hall as a picture (SVG): the screen in front, the seats in rows behind it. For the staff's page
+and for everybody.
 
-What a seat is differs in its shape as well as in its colour, so that nobody needs the colours to tell.
+What a seat is differs in its shape as well as in its colour, so that nobody needs the colours to
+tell.
 """
 
 from collections import Counter
@@ -9,7 +11,12 @@ from html import escape
 from math import ceil, sqrt
 from typing import NamedTuple
 
-PITCH, LEFT, TOP, BOTTOM = 24, 44, 86, 16  # of the seats' grid; the room for row numbers, for legend and screen
+PITCH, LEFT, TOP, BOTTOM = (
+    24,
+    44,
+    86,
+    16,
+)  # of the seats' grid; the room for row numbers, for legend and screen
 NARROWEST, WIDEST = 8, 60  # seats in a row
 NUMBERED = 30  # seats in a row up to which a seat's number is readable in it
 SQUARE = "m3 0h14q3 0 3 3v14q0 3-3 3h-14q-3 0-3-3v-14q0-3 3-3z"
@@ -21,7 +28,8 @@ SHAPES = {
     "booked": CROSSED,
     "taken": CROSSED,
 }
-# Colours that people with any kind of colour blindness keep apart; each drawing names its own by these letters.
+# Colours that people with any kind of colour blindness keep apart; each drawing names its own by
+# these letters.
 STYLE = """.hall{--back:#fff;--line:#5b6472;--free:#fff;--text:#374151;--held:#e69f00;--sold:#4b5563;--mine:#0072b2;
 --cross:#fff;--note:#b42318;font:9px Inter,system-ui,sans-serif}
 .hall text{fill:var(--text);text-anchor:middle;pointer-events:none}
@@ -40,7 +48,9 @@ DARK = """--back:#111827;--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9c
 
 
 class Seat(NamedTuple):
-    """How a seat is drawn: its kind is one of SHAPES, `told` is read out, and a link makes it one to press."""
+    """How a seat is drawn: its kind is one of SHAPES, `told` is read out, and a link makes it one
+    to press.
+    """
 
     kind: str
     told: str
@@ -53,11 +63,17 @@ def row_width(total_seats: int) -> int:
 
 
 def draw(
-    total_seats: int, seat: Callable[[int], Seat], kinds: Sequence[str], *, alone: bool = False, note: str = ""
+    total_seats: int,
+    seat: Callable[[int], Seat],
+    kinds: Sequence[str],
+    *,
+    alone: bool = False,
+    note: str = "",
 ) -> str:
     """The picture as text. `kinds` are told in the legend; a `note`, of one word, at the screen.
 
-    `alone` it goes by the reader's own light or dark, on a ground of its own: the page around it may do otherwise.
+    `alone` it goes by the reader's own light or dark, on a ground of its own: the page around it
+    may do otherwise.
     """
     width = row_width(total_seats)
     rows = ceil(total_seats / width)
@@ -69,7 +85,11 @@ def draw(
     )
     name = "hall wide" if width > NUMBERED else "hall"
     scale = 1 if alone or width > NUMBERED else 1.6  # large enough to be pressed
-    dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}" if alone else f".dark .hall{{{DARK}}}"
+    dark = (
+        f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}"
+        if alone
+        else f".dark .hall{{{DARK}}}"
+    )
     told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds) + (f"; {note}" if note else "")
     return "".join(
         [
@@ -103,7 +123,11 @@ def _seat(number: int, seat: Seat, width: int) -> str:
     x, y = _place(number, width)
     title = f"<title>{escape(seat.told)}</title>"
     path = f'<path class="{seat.kind}" d="M{x} {y}{SHAPES[seat.kind]}">'
-    name = f'<text x="{x + 10}" y="{y + 13}">{number}</text>' if seat.kind == "free" and width <= NUMBERED else ""
+    name = (
+        f'<text x="{x + 10}" y="{y + 13}">{number}</text>'
+        if seat.kind == "free" and width <= NUMBERED
+        else ""
+    )
     if not seat.link:
         return f"{path}{title}</path>{name}"
     return f'<a href="{escape(seat.link)}" data-seat="{number}">{title}{path}</path>{name}</a>'

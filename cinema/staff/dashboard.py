@@ -1,8 +1,9 @@
 """The front page of the staff: tonight, how it sells, the mails, and what the house runs on.
 
-Each part is for who may see its rows by Django's permissions. Each costs a few queries that read tonight, the last two
-weeks or what is owed, and never the whole table. Where two weeks are a million bookings, the page does not wait for
-their sum: it is fetched behind it. What changes by the minute (`shown_now`) is fetched again while the page is open.
+Each part is for who may see its rows by Django's permissions. Each costs a few queries that read
+tonight, the last two weeks or what is owed, and never the whole table. Where two weeks are a
+million bookings, the page does not wait for their sum: it is fetched behind it. What changes by the
+minute (`shown_now`) is fetched again while the page is open.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection, transaction
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -70,10 +83,16 @@ def tonight() -> Context:
     A cancelled show stays for its whole night, for those who come to it.
     """
     began, ends = filters.tonight()
-    rows = with_seats(Show.objects.order_by("date_time", "pk")).select_related("movie", "screen").annotate(now=Now())
+    rows = (
+        with_seats(Show.objects.order_by("date_time", "pk"))
+        .select_related("movie", "screen")
+        .annotate(now=Now())
+    )
     stand, cancelled = Q(cancelled_at=None), Q(cancelled_at__isnull=False, date_time__gte=began)
     starting = Q(date_time__gt=Now() - JUST_STARTED)
-    of_tonight = rows.filter(stand & starting | cancelled, date_time__gt=began - JUST_STARTED, date_time__lt=ends)
+    of_tonight = rows.filter(
+        stand & starting | cancelled, date_time__gt=began - JUST_STARTED, date_time__lt=ends
+    )
     shows = list(of_tonight[:MOST_SHOWS])
     more = max(0, of_tonight.count() - MOST_SHOWS) if len(shows) == MOST_SHOWS else 0
     title = "Tonight"
@@ -85,7 +104,8 @@ def tonight() -> Context:
 def _seen(show: Any) -> Context:
     free = show.total_seats - show.sold - show.held
     percent = {
-        name: round(100 * seats / show.total_seats, 1) for name, seats in (("sold", show.sold), ("held", show.held))
+        name: round(100 * seats / show.total_seats, 1)
+        for name, seats in (("sold", show.sold), ("held", show.held))
     }
     stands = show.cancelled_at is None
     when = until(show.date_time - show.now) if stands else "cancelled"
@@ -108,7 +128,9 @@ def cancelling() -> list[Context]:
     """Cancelled shows some of whose bookings still stand."""
     seats = BookingSeat.objects.live().filter(show=OuterRef("pk")).order_by()
     left = Subquery(seats.values("show").annotate(n=Count("booking", distinct=True)).values("n"))
-    rows = Show.objects.filter(Exists(seats), cancelled_at__isnull=False).select_related("movie", "screen")
+    rows = Show.objects.filter(Exists(seats), cancelled_at__isnull=False).select_related(
+        "movie", "screen"
+    )
     rows = rows.annotate(left=Coalesce(left, 0)).order_by("cancelled_at")
     return [{"show": show, "progress": _progress(show)} for show in rows[:MOST_CANCELLED]]
 
@@ -168,22 +190,35 @@ def sales() -> Context:
 def sold(days: list[datetime]) -> QuerySet[Any, Any]:
     """Rows of day, film and number of bookings. The last of `days` ends the one before it.
 
-    The days are compared and not cut out of the time: that would need time zone tables, which a MariaDB may not have.
+    The days are compared and not cut out of the time: that would need time zone tables, which a
+    MariaDB may not have.
     """
-    starts = [When(created_at__gte=start, then=Value(day)) for day, start in reversed(list(enumerate(days[:-1])))]
-    rows = Booking.objects.filter(status=Booking.Status.BOOKED, created_at__gte=days[0], created_at__lt=days[-1])
+    starts = [
+        When(created_at__gte=start, then=Value(day))
+        for day, start in reversed(list(enumerate(days[:-1])))
+    ]
+    rows = Booking.objects.filter(
+        status=Booking.Status.BOOKED, created_at__gte=days[0], created_at__lt=days[-1]
+    )
     day = Case(*starts, output_field=IntegerField())
     counted = rows.order_by().values(day=day, film=F("show__movie__title")).annotate(n=Count("pk"))
     return counted.values_list("day", "film", "n")
 
 
 def _chart(labels: list[str], values: list[int]) -> str:
-    bars = {"label": "Bookings", "data": values, "backgroundColor": "var(--color-primary-500)", "maxBarThickness": 28}
+    bars = {
+        "label": "Bookings",
+        "data": values,
+        "backgroundColor": "var(--color-primary-500)",
+        "maxBarThickness": 28,
+    }
     return json.dumps({"labels": labels, "datasets": [bars | {"borderRadius": 3}]})
 
 
 def _axis(*, horizontal: bool) -> str:
-    """Whole numbers along one axis, names along the other; a film's name is too long to stand below its bar."""
+    """Whole numbers along one axis, names along the other; a film's name is too long to stand below
+    its bar.
+    """
     numbers = {"beginAtZero": True, "ticks": {"precision": 0}, "grid": {"tickWidth": 0}}
     names = {"grid": {"display": False}}
     return json.dumps({
@@ -196,7 +231,9 @@ def _axis(*, horizontal: bool) -> str:
 
 
 def mails(kinds: Iterable[type[OwedMail]] = MAILS) -> list[Context]:
-    """Owed and failed of each kind: all of them, as the list that the figure leads to has them. Each has its index."""
+    """Owed and failed of each kind: all of them, as the list that the figure leads to has them.
+    Each has its index.
+    """
     return [
         {
             "name": MAILS[kind],

@@ -1,4 +1,6 @@
-"""What stands beside every page of the staff, in the order in which a clerk needs it, and for each what he may see."""
+"""What stands beside every page of the staff, in the order in which a clerk needs it, and for each
+what he may see.
+"""
 
 from typing import Any
 
@@ -12,9 +14,24 @@ MENU: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         "Box office",
         [
             ("Shows", "theaters", "admin:cinema_show_changelist?day=week", "cinema.view_show"),
-            ("Bookings", "confirmation_number", "admin:cinema_booking_changelist", "cinema.view_booking"),
-            ("Mails and history", "mail", "admin:cinema_bookingevent_changelist", "cinema.view_bookingevent"),
-            ("Password mails", "lock_reset", "admin:cinema_passwordreset_changelist", "cinema.view_passwordreset"),
+            (
+                "Bookings",
+                "confirmation_number",
+                "admin:cinema_booking_changelist",
+                "cinema.view_booking",
+            ),
+            (
+                "Mails and history",
+                "mail",
+                "admin:cinema_bookingevent_changelist",
+                "cinema.view_bookingevent",
+            ),
+            (
+                "Password mails",
+                "lock_reset",
+                "admin:cinema_passwordreset_changelist",
+                "cinema.view_passwordreset",
+            ),
             ("Customers", "group", "admin:cinema_user_changelist", "cinema.view_user"),
         ],
     ),

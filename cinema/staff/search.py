@@ -1,6 +1,8 @@
-"""What a clerk types is found by indexes, among millions too: references whole, names and addresses by their beginning.
+"""What a clerk types is found by indexes, among millions too: references whole, names and addresses
+by their beginning.
 
-PostgreSQL has an index for each of these; a `LIKE '%word%'` over a join would read every booking that there is.
+PostgreSQL has an index for each of these; a `LIKE '%word%'` over a join would read every booking
+that there is.
 """
 
 from functools import reduce
@@ -14,23 +16,33 @@ from cinema.programme.models import Movie, Show
 from cinema.sales.models import Booking
 
 MOST_CUSTOMERS = 500  # the newest: of a word that fits more of them, a clerk types more letters
-MOST_WORDS = 5  # those behind them are left out, as each is asked about: somebody may paste a whole mail
+MOST_WORDS = (
+    5  # those behind them are left out, as each is asked about: somebody may paste a whole mail
+)
 
 
 def customers(typed: str, *, sees: bool = True) -> QuerySet[User]:
-    """Whose username begins with each of the words; for who may see customers, or e-mail, first or last name."""
+    """Whose username begins with each of the words; for who may see customers, or e-mail, first or
+    last name.
+    """
     rows = User.objects.all()
     for word in typed.split()[:MOST_WORDS]:
         name = User.normalize_username(word)
         found = Q(username__startswith=name)
         if sees:
-            found |= Q(email__startswith=name) | Q(first_name__istartswith=word) | Q(last_name__istartswith=word)
+            found |= (
+                Q(email__startswith=name)
+                | Q(first_name__istartswith=word)
+                | Q(last_name__istartswith=word)
+            )
         rows = rows.filter(found)
     return rows
 
 
 def customer(typed: str) -> User | None:
-    """The one of this username or e-mail. Raises Invalid if these are two: a username may be another's e-mail."""
+    """The one of this username or e-mail. Raises Invalid if these are two: a username may be
+    another's e-mail.
+    """
     name = User.normalize_username(typed.strip())
     found = list(User.objects.filter(Q(username=name) | Q(email=name))) if name else []
     if len(found) > 1:
@@ -45,13 +57,19 @@ def customer(typed: str) -> User | None:
 def bookings(typed: str, *, sees: bool) -> Q:
     """Those that each word leads to: by their reference, their customer or their film.
 
-    Who may not see customers (`sees`) finds them by their usernames alone, or learned by trying who has which e-mail.
+    Who may not see customers (`sees`) finds them by their usernames alone, or learned by trying who
+    has which e-mail.
     """
     words = typed.split()[:MOST_WORDS]
     if not words:
         return Q()
-    found = reduce(and_, [_led_to_by(word, films, sees) for word, films in zip(words, _films(words), strict=True)])
-    if len(words) > 1:  # of each word of a common name alone, the one who is meant may be too old an account
+    found = reduce(
+        and_,
+        [_led_to_by(word, films, sees) for word, films in zip(words, _films(words), strict=True)],
+    )
+    if (
+        len(words) > 1
+    ):  # of each word of a common name alone, the one who is meant may be too old an account
         found |= Q(user__in=_newest(typed, sees))
     return found
 
@@ -59,11 +77,17 @@ def bookings(typed: str, *, sees: bool) -> Q:
 def with_reference(typed: str) -> list[int]:
     """The bookings whose references these words are."""
     words = typed.split()
-    return list(Booking.objects.filter(reference__in=[*words, *map(str.upper, words)]).values_list("pk", flat=True))
+    return list(
+        Booking.objects.filter(reference__in=[*words, *map(str.upper, words)]).values_list(
+            "pk", flat=True
+        )
+    )
 
 
 def _newest(typed: str, sees: bool) -> list[int]:
-    return list(customers(typed, sees=sees).order_by("-pk").values_list("pk", flat=True)[:MOST_CUSTOMERS])
+    return list(
+        customers(typed, sees=sees).order_by("-pk").values_list("pk", flat=True)[:MOST_CUSTOMERS]
+    )
 
 
 def _films(words: list[str]) -> list[list[int]]:

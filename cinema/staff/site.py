@@ -1,4 +1,6 @@
-"""The admin's site: its login, throttled and locked out like that of the API, and what its pages may load."""
+"""The admin's site: its login, throttled and locked out like that of the API, and what its pages
+may load.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ else:
     from unfold.forms import AuthenticationForm
     from unfold.sites import UnfoldAdminSite
 
-# From this machine alone. Alpine, which moves unfold's menus, compiles the attributes that it finds: 'unsafe-eval'.
+# From this machine alone. Alpine, which moves unfold's menus, compiles the attributes that it
+# finds: 'unsafe-eval'.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -43,8 +46,12 @@ class StaffLogin(AuthenticationForm):
             raise ValidationError(refusal.detail, code=refusal.code) from None
 
     def _throttle(self, name: str) -> None:
-        """In the windows of the API's login, so that the two doors together let no more through than one."""
-        throttles.check("login", f"address {get_client_ip_address(self.request)}", f"account {name}")
+        """In the windows of the API's login, so that the two doors together let no more through
+        than one.
+        """
+        throttles.check(
+            "login", f"address {get_client_ip_address(self.request)}", f"account {name}"
+        )
 
     def _authenticated(self) -> dict[str, Any]:
         try:
@@ -57,7 +64,9 @@ class StaffLogin(AuthenticationForm):
 class StaffSite(UnfoldAdminSite):
     login_form = StaffLogin
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """A form that was refused is a page as always, with the status that a program looks for."""
         response = super().login(request, extra_context)
         response["Content-Security-Policy"] = POLICY

@@ -1,4 +1,5 @@
-"""What `manage.py check` refuses: an Error is unsafe or breaks a promise and stops `migrate`, a Warning is told.
+"""What `manage.py check` refuses: an Error is unsafe or breaks a promise and stops `migrate`, a
+Warning is told.
 
 Values that cannot be right at all are refused earlier, by project/config/environment.py.
 """
@@ -105,9 +106,13 @@ def redis_is_not_waited_for() -> Findings:
 
 
 def _slowest_seconds(url: str, pool: dict[str, Any]) -> float | None:
-    """How long one question may take; None if it may take for ever. What the URL says goes before the settings."""
+    """How long one question may take; None if it may take for ever. What the URL says goes before
+    the settings.
+    """
     kwargs = ConnectionPool.from_url(url, **pool).connection_kwargs
-    connecting, answering, retry = (kwargs.get(name) for name in ("socket_connect_timeout", "socket_timeout", "retry"))
+    connecting, answering, retry = (
+        kwargs.get(name) for name in ("socket_connect_timeout", "socket_timeout", "retry")
+    )
     if not connecting or not answering or retry is None:
         return None
     return float(max(connecting, answering) * (1 + retry.get_retries()))
@@ -139,22 +144,43 @@ def the_database_keeps_its_promises() -> Findings:
     hint = "Leave DATABASES to env.database, which sets it."
     if engine == "sqlite3":
         yield from _of_sqlite(options, hint)
-    if engine == "postgresql" and not all(name in str(options.get("options")) for name in POSTGRES_TIMEOUTS):
-        yield error(7, "PostgreSQL has no time-outs: a frozen process would keep its seats locked for ever.", hint)
-    if engine == "mysql" and not (
-        "time_zone='+00:00'" in options.get("init_command", "") and options.get("isolation_level") == "read committed"
+    if engine == "postgresql" and not all(
+        name in str(options.get("options")) for name in POSTGRES_TIMEOUTS
     ):
-        yield error(8, "MariaDB's sessions are not in UTC and READ COMMITTED: holds would end at a wrong hour.", hint)
+        yield error(
+            7,
+            "PostgreSQL has no time-outs: a frozen process would keep its seats locked for ever.",
+            hint,
+        )
+    if engine == "mysql" and not (
+        "time_zone='+00:00'" in options.get("init_command", "")
+        and options.get("isolation_level") == "read committed"
+    ):
+        yield error(
+            8,
+            "MariaDB's sessions are not in UTC and READ COMMITTED: holds would end at a wrong hour.",
+            hint,
+        )
     if database.get("ATOMIC_REQUESTS"):
-        yield error(9, "ATOMIC_REQUESTS is on: seat locks would be released before their transaction ends.", hint)
+        yield error(
+            9,
+            "ATOMIC_REQUESTS is on: seat locks would be released before their transaction ends.",
+            hint,
+        )
 
 
 def _of_sqlite(options: dict[str, Any], hint: str) -> Findings:
     if options.get("transaction_mode") != "IMMEDIATE":
-        yield error(6, "SQLite's transactions are not IMMEDIATE: of bookings at the same time most would fail.", hint)
+        yield error(
+            6,
+            "SQLite's transactions are not IMMEDIATE: of bookings at the same time most would fail.",
+            hint,
+        )
     if not settings.DEBUG:
         yield warning(
-            3, "The database is SQLite, which lets one booking write at a time.", "Set DATABASE_URL to a PostgreSQL."
+            3,
+            "The database is SQLite, which lets one booking write at a time.",
+            "Set DATABASE_URL to a PostgreSQL.",
         )
 
 
@@ -169,7 +195,9 @@ def mails_are_sent() -> Findings:
             "Set EMAIL_URL, such as smtps://user:password@mail.example.com:465.",
         )
     elif settings.EMAIL_HOST_PASSWORD and _is_far(settings.EMAIL_HOST) and not _mail_is_encrypted():
-        yield warning(4, "EMAIL_URL sends its password in the clear.", "Use smtps://, or add ?tls=on.")
+        yield warning(
+            4, "EMAIL_URL sends its password in the clear.", "Use smtps://, or add ?tls=on."
+        )
 
 
 def _mail_is_encrypted() -> bool:
@@ -211,7 +239,17 @@ def doors_are_shut() -> Findings:
         )
     if not settings.DEBUG and "*" in settings.ALLOWED_HOSTS:
         yield error(
-            14, "ALLOWED_HOSTS takes every name: a page could be made to speak for another site.", "Name your hosts."
+            14,
+            "ALLOWED_HOSTS takes every name: a page could be made to speak for another site.",
+            "Name your hosts.",
         )
-    if not settings.DEBUG and settings.FLOWER_BASIC_AUTH in {"user:password", "admin:admin", "admin:password"}:
-        yield warning(6, "FLOWER_BASIC_AUTH is the one of the examples: everybody can stop tasks.", "Set another.")
+    if not settings.DEBUG and settings.FLOWER_BASIC_AUTH in {
+        "user:password",
+        "admin:admin",
+        "admin:password",
+    }:
+        yield warning(
+            6,
+            "FLOWER_BASIC_AUTH is the one of the examples: everybody can stop tasks.",
+            "Set another.",
+        )

@@ -1,4 +1,6 @@
-"""Reading the environment: every value is checked here, and an odd one stops the start with a sentence."""
+"""Reading the environment: every value is checked here, and an odd one stops the start with a
+sentence.
+"""
 
 import hashlib
 import hmac
@@ -35,8 +37,12 @@ def flag(name: str, default: bool) -> bool:
 
 def number(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
     value = text(name, str(default))
-    if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
-        raise ImproperlyConfigured(f"{name} is {value!r}: it must be a whole number from {least} to {most}.")
+    if not (
+        value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most
+    ):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}: it must be a whole number from {least} to {most}."
+        )
     return int(value)
 
 
@@ -60,7 +66,9 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
     try:
         return [ip_network(word) for word in words(name)]
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: {error}. Write networks like 10.0.0.0/8, separated by commas.") from None
+        raise ImproperlyConfigured(
+            f"{name}: {error}. Write networks like 10.0.0.0/8, separated by commas."
+        ) from None
 
 
 def redis(name: str) -> str:
@@ -68,20 +76,28 @@ def redis(name: str) -> str:
     try:
         parts = urlsplit(url)
         number = re.fullmatch(r"(/\d*)?", parts.path) is not None
-        known = not url or (parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0 and number)
+        known = not url or (
+            parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0 and number
+        )
         pool = ConnectionPool.from_url(url or "redis://")
-        pool.connection_class(**pool.connection_kwargs)  # connects to nothing; an odd option would fail at each call
+        pool.connection_class(
+            **pool.connection_kwargs
+        )  # connects to nothing; an odd option would fail at each call
     except (ValueError, TypeError):
         known = False
     if not known:
-        raise ImproperlyConfigured(f"{name} must look like redis://host:6379/0, or rediss://user:password@host:6380/0.")
+        raise ImproperlyConfigured(
+            f"{name} must look like redis://host:6379/0, or rediss://user:password@host:6380/0."
+        )
     return url
 
 
 def origins(name: str) -> list[str]:
     values = words(name)
     if odd := [value for value in values if not re.fullmatch(r"https?://[^/\s]+", value)]:
-        raise ImproperlyConfigured(f"{name} has {odd[0]!r}: an origin looks like https://tickets.example.com.")
+        raise ImproperlyConfigured(
+            f"{name} has {odd[0]!r}: an origin looks like https://tickets.example.com."
+        )
     return values
 
 
@@ -95,12 +111,16 @@ def time_zone(name: str, default: str) -> str:
 def log_level(name: str, default: str) -> str:
     level = text(name, default).upper()
     if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-        raise ImproperlyConfigured(f"{name} is {level!r}: it must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+        raise ImproperlyConfigured(
+            f"{name} is {level!r}: it must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
+        )
     return level
 
 
 def secret(name: str, kept_in: Path | None) -> str:
-    """The secret of that name; with `kept_in` (DEBUG on) one is made there once, readable by its owner alone."""
+    """The secret of that name; with `kept_in` (DEBUG on) one is made there once, readable by its
+    owner alone.
+    """
     value = os.environ.get(name, "")
     if not value and kept_in is not None:
         return _made_once(kept_in)
@@ -112,7 +132,9 @@ def secret(name: str, kept_in: Path | None) -> str:
 
 
 def signing_keys(name: str, secret_key: str, kept_in: Path | None) -> list[str]:
-    """Keys of the tokens, the first signs and all verify; without any, one of its own is derived from SECRET_KEY."""
+    """Keys of the tokens, the first signs and all verify; without any, one of its own is derived
+    from SECRET_KEY.
+    """
     keys = words(name)
     if not keys and kept_in is not None:
         return [_made_once(kept_in)]
@@ -137,18 +159,29 @@ def _made_once(path: Path) -> str:
 
 
 def database(url: str) -> dict[str, Any]:
-    """Django's DATABASES entry, with the time-outs and isolation that the promises need on each engine."""
+    """Django's DATABASES entry, with the time-outs and isolation that the promises need on each
+    engine.
+    """
     try:
         parsed: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600)}
     except (ValueError, KeyError):
-        raise ImproperlyConfigured("DATABASE_URL must look like postgres://user:password@host:5432/name, "
-                                   "mysql://… or sqlite:///file.") from None
+        raise ImproperlyConfigured(
+            "DATABASE_URL must look like postgres://user:password@host:5432/name, "
+            "mysql://… or sqlite:///file."
+        ) from None
     options = parsed.setdefault("OPTIONS", {})
     engine = parsed["ENGINE"].rpartition(".")[2]
     if engine == "sqlite3":
-        # IMMEDIATE: of 200 concurrent writes in the default mode 167 failed at once, with IMMEDIATE none.
-        options |= {"transaction_mode": "IMMEDIATE", "timeout": 3, "init_command": "PRAGMA journal_mode=WAL;"}
-        parsed["TEST"] = {"NAME": f"{parsed['NAME']}.test"}  # a file: in memory there is nothing to race for
+        # IMMEDIATE: of 200 concurrent writes in the default mode 167 failed at once, with IMMEDIATE
+        # none.
+        options |= {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 3,
+            "init_command": "PRAGMA journal_mode=WAL;",
+        }
+        parsed["TEST"] = {
+            "NAME": f"{parsed['NAME']}.test"
+        }  # a file: in memory there is nothing to race for
     elif engine == "postgresql":
         # Time-outs, so that a frozen client cannot keep seats: its locks end with its transaction.
         options |= {
@@ -156,7 +189,8 @@ def database(url: str) -> dict[str, Any]:
             "prepare_threshold": 1,
             "connect_timeout": 3,
             "options": "-c lock_timeout=1s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s "
-            "-c random_page_cost=1.1",  # what a sale reads is in memory; the server's default is for turning disks
+            # what a sale reads is in memory; the server's default is for turning disks
+            "-c random_page_cost=1.1",
         }
     elif engine == "mysql":
         # Django's Now() is the session's local time there, so the session must be in UTC.
@@ -168,7 +202,9 @@ def database(url: str) -> dict[str, Any]:
         }
         parsed["TEST"] = {"CHARSET": "utf8mb4"}
     else:
-        raise ImproperlyConfigured(f"DATABASE_URL names {engine!r}: PostgreSQL, SQLite and MariaDB are supported.")
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names {engine!r}: PostgreSQL, SQLite and MariaDB are supported."
+        )
     return parsed
 
 
@@ -182,7 +218,9 @@ def email(url: str) -> dict[str, Any]:
     except ValueError:
         known = None
     if not known:
-        raise ImproperlyConfigured("EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465.")
+        raise ImproperlyConfigured(
+            "EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465."
+        )
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,

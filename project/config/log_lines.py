@@ -1,7 +1,9 @@
-"""How log lines look: JSON, one object a line, or for people in development; always on standard error.
+"""How log lines look: JSON, one object a line, or for people in development; always on standard
+error.
 
-What passes through the standard library's loggers (Django's, Celery's, the server's) takes the same way. Of an
-exception the kind and the place are told, and never its words: a database's, say, quote what a customer typed.
+What passes through the standard library's loggers (Django's, Celery's, the server's) takes the same
+way. Of an exception the kind and the place are told, and never its words: a database's, say, quote
+what a customer typed.
 """
 
 import logging
@@ -19,7 +21,8 @@ from cinema.infra import logs
 
 # Their words hold paths, queries, referrers and host names: kind and place of the error say enough.
 QUOTING = ("django.request", "django.security")
-# RequestMiddleware writes a request's line; `axes` names who tries to log in; tasks tell of their end themselves.
+# RequestMiddleware writes a request's line; `axes` names who tries to log in; tasks tell of their
+# end themselves.
 LOGGERS: dict[str, Any] = {
     "django": {"handlers": [], "level": "INFO"},
     "django.request": {"level": "ERROR"},
@@ -33,7 +36,10 @@ def configure(*, debug: bool, level: str) -> dict[str, Any]:
     """Structlog's set-up, and Django's LOGGING as its answer."""
     logging.captureWarnings(not debug)
     structlog.configure(
-        processors=[*_steps(), structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_json],
+        processors=[
+            *_steps(),
+            structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_json,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=Writer,
         cache_logger_on_first_use=True,
@@ -49,7 +55,9 @@ def configure(*, debug: bool, level: str) -> dict[str, Any]:
 
 
 def formatter(debug: bool = False) -> structlog.stdlib.ProcessorFormatter:
-    """For records of the standard library; the server names it in `log_config.json`, before there is a Django."""
+    """For records of the standard library; the server names it in `log_config.json`, before there
+    is a Django.
+    """
     renderer = structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_text
     steps: list[Processor] = [_without_quotes, *_steps()]
     keep: Processor = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -57,7 +65,9 @@ def formatter(debug: bool = False) -> structlog.stdlib.ProcessorFormatter:
 
 
 def write(line: bytes) -> None:
-    """In one call, so that lines of several processes do not mix; where nobody reads any more, none is missed."""
+    """In one call, so that lines of several processes do not mix; where nobody reads any more, none
+    is missed.
+    """
     with suppress(OSError):
         os.write(2, line + b"\n")
 

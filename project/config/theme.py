@@ -20,7 +20,9 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
     "STYLES": [_styles],
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("staff/icon.svg")}],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("staff/icon.svg")}
+    ],
     "DASHBOARD_CALLBACK": "cinema.staff.dashboard.told",
     "SIDEBAR": {"show_search": False, "navigation": "cinema.staff.menu.navigation"},
     "COLORS": {

@@ -1,8 +1,9 @@
-"""What `/metrics` tells: the counters of all processes, what workers added up, and what is asked at this moment.
+"""What `/metrics` tells: the counters of all processes, what workers added up, and what is asked at
+this moment.
 
-Nothing here is waited for: Redis stands behind its breaker, and a database that does not answer in DATABASE_SECONDS is
-left out and told as down. What is asked of Redis and the database is the same on every machine: a query takes the
-maximum over them.
+Nothing here is waited for: Redis stands behind its breaker, and a database that does not answer in
+DATABASE_SECONDS is left out and told as down. What is asked of Redis and the database is the same
+on every machine: a query takes the maximum over them.
 """
 
 import os
@@ -60,7 +61,10 @@ class _Everything:
             yield from _of_redis(seen)
         if told:
             yield _gauge(
-                "marquee_task_age_seconds", "Seconds since a worker last ended this task", "task", told.last_runs
+                "marquee_task_age_seconds",
+                "Seconds since a worker last ended this task",
+                "task",
+                told.last_runs,
             )
         yield from figures[1] if figures else []
 
@@ -105,9 +109,15 @@ def _of_redis(seen: Seen) -> Iterator[Metric]:
     killed.add_metric([], seen.killed)
     yield killed
     if seen.beat is not None:
-        yield GaugeMetricFamily("marquee_beat_age_seconds", "Seconds since the last tick of the beat", value=seen.beat)
-    yield _gauge("marquee_queue_messages", "Tasks that wait in a Celery queue", "queue", seen.queues)
-    yield GaugeMetricFamily("marquee_tasks_unacknowledged", "Tasks that workers have taken", value=seen.taken)
+        yield GaugeMetricFamily(
+            "marquee_beat_age_seconds", "Seconds since the last tick of the beat", value=seen.beat
+        )
+    yield _gauge(
+        "marquee_queue_messages", "Tasks that wait in a Celery queue", "queue", seen.queues
+    )
+    yield GaugeMetricFamily(
+        "marquee_tasks_unacknowledged", "Tasks that workers have taken", value=seen.taken
+    )
 
 
 def _of_database() -> tuple[Part, list[Metric]]:
@@ -118,11 +128,23 @@ def _of_database() -> tuple[Part, list[Metric]]:
     owed = health.owed_mails()
     return health.mail(owed), [
         _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(OwedQuerySet.owed)),
-        GaugeMetricFamily("marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=owed.oldest_seconds),
-        GaugeMetricFamily("marquee_mails_put_off", "Owed mails that were put off and tried again", value=owed.put_off),
-        _gauge("marquee_mails_failed", "Mails refused for good", "kind", _count(OwedQuerySet.failed)),
-        GaugeMetricFamily("marquee_holds_stale", "Holds past their time that are not swept yet", value=stale),
-        GaugeMetricFamily("marquee_shows_being_cancelled", "Cancelled shows with bookings left", value=cancelling),
+        GaugeMetricFamily(
+            "marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=owed.oldest_seconds
+        ),
+        GaugeMetricFamily(
+            "marquee_mails_put_off",
+            "Owed mails that were put off and tried again",
+            value=owed.put_off,
+        ),
+        _gauge(
+            "marquee_mails_failed", "Mails refused for good", "kind", _count(OwedQuerySet.failed)
+        ),
+        GaugeMetricFamily(
+            "marquee_holds_stale", "Holds past their time that are not swept yet", value=stale
+        ),
+        GaugeMetricFamily(
+            "marquee_shows_being_cancelled", "Cancelled shows with bookings left", value=cancelling
+        ),
         *_connections(),
     ]
 
@@ -145,7 +167,12 @@ def _connections() -> Iterator[Metric]:
         else:
             return
     told = {"used": float(used), "allowed": float(allowed)}
-    yield _gauge("marquee_database_connections", "The database's pool of connections, of everybody", "state", told)
+    yield _gauge(
+        "marquee_database_connections",
+        "The database's pool of connections, of everybody",
+        "state",
+        told,
+    )
 
 
 def _gauge(name: str, about: str, label: str, told: Labelled) -> Metric:
@@ -156,9 +183,11 @@ def _gauge(name: str, about: str, label: str, told: Labelled) -> Metric:
 
 
 def _within(seconds: float, ask: Callable[[], Answer]) -> Answer | None:
-    """The answer, from a thread with a connection of its own; None for a database that is down or takes longer.
+    """The answer, from a thread with a connection of its own; None for a database that is down or
+    takes longer.
 
-    One that hangs is not asked again before it lets go: else every scrape would leave a thread behind.
+    One that hangs is not asked again before it lets go: else every scrape would leave a thread
+    behind.
     """
     if not _asking.acquire(timeout=seconds):
         return None

@@ -1,6 +1,8 @@
-"""Around every request: its id, its log line, its metrics, and problem+json for what Django itself refuses.
+"""Around every request: its id, its log line, its metrics, and problem+json for what Django itself
+refuses.
 
-Around the API's calls stand API_MIDDLEWARE alone. All of MIDDLEWARE is for pages, which have forms and a session.
+Around the API's calls stand API_MIDDLEWARE alone. All of MIDDLEWARE is for pages, which have forms
+and a session.
 """
 
 import random
@@ -32,12 +34,20 @@ LENGTH = re.compile(r"[0-9]{1,99}")  # Django falls on any other
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUESTS = Counter("marquee_requests", "Requests answered", ["method", "route", "status", "code"])
 SECONDS = Histogram(
-    "marquee_request_seconds", "Seconds to the answer", ["route"], buckets=(0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 3)
+    "marquee_request_seconds",
+    "Seconds to the answer",
+    ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 3),
 )
 API = "/api/"
 METHODS = {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"}
 PROBED = {"/livez", "/readyz", "/metrics"}  # asked by address, whatever our host names are
-DJANGO_REFUSES = {400: errors.BadRequest, 404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.BodyTooLarge}
+DJANGO_REFUSES = {
+    400: errors.BadRequest,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.BodyTooLarge,
+}
 log = structlog.get_logger("marquee.request")
 _children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
 
@@ -45,7 +55,9 @@ _children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
 class RequestMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.secured = SecurityMiddleware(get_response).process_response  # for what is refused before it comes there
+        self.secured = SecurityMiddleware(
+            get_response
+        ).process_response  # for what is refused before it comes there
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
@@ -72,9 +84,13 @@ class RequestMiddleware:
         return response
 
     def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """On a staff page, a value that no column takes: NUL, a number of 23 digits. The API judges for itself."""
+        """On a staff page, a value that no column takes: NUL, a number of 23 digits. The API judges
+        for itself.
+        """
         if isinstance(exception, DataError | OverflowError):
-            return HttpResponseBadRequest("A value on this page is not one that can be stored or looked for. Go back.")
+            return HttpResponseBadRequest(
+                "A value on this page is not one that can be stored or looked for. Go back."
+            )
         return None
 
     def _response(self, request: HttpRequest) -> HttpResponse:
@@ -84,7 +100,9 @@ class RequestMiddleware:
         except DisallowedHost:
             return self._refused(request, "This host name is not one of ours: see ALLOWED_HOSTS.")
         if not LENGTH.fullmatch(request.META.get("CONTENT_LENGTH") or "0"):
-            return self._refused(request, "The body is cut off, or its Content-Length is not a number.")
+            return self._refused(
+                request, "The body is cut off, or its Content-Length is not a number."
+            )
         return self.get_response(request)
 
     def _refused(self, request: HttpRequest, why: str) -> HttpResponse:
@@ -92,7 +110,9 @@ class RequestMiddleware:
 
 
 class ShorterWayForTheApi:
-    """Of a request handler of Django's: what an API call would only be passed on by costs a twentieth of a seat map."""
+    """Of a request handler of Django's: what an API call would only be passed on by costs a
+    twentieth of a seat map.
+    """
 
     _get_response: Any
     _middleware_chain: Any
@@ -102,7 +122,9 @@ class ShorterWayForTheApi:
         pages, api = self._middleware_chain, convert_exception_to_response(self._get_response)
         for name in reversed(settings.API_MIDDLEWARE):
             api = convert_exception_to_response(import_string(name)(api))
-        self._middleware_chain = lambda request: (api if request.path_info.startswith(API) else pages)(request)
+        self._middleware_chain = lambda request: (
+            api if request.path_info.startswith(API) else pages
+        )(request)
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Of a call, looked up once: Django tries one route after the other, 4 % of a seat map."""
@@ -112,7 +134,9 @@ class ShorterWayForTheApi:
         return match
 
 
-@lru_cache(maxsize=2048)  # what is asked most, on the night of a premiere; of a path without a route nothing is kept
+@lru_cache(
+    maxsize=2048
+)  # what is asked most, on the night of a premiere; of a path without a route nothing is kept
 def _route(routes: URLResolver, path: str) -> ResolverMatch:
     return routes.resolve(path)
 
@@ -126,7 +150,9 @@ class SessionMiddleware(sessions.SessionMiddleware):
 
 
 def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """What never reached a handler (unknown path, wrong method, bad Host) answers like everything else."""
+    """What never reached a handler (unknown path, wrong method, bad Host) answers like everything
+    else.
+    """
     if response.headers.get("Content-Type") == PROBLEM_JSON:
         return response
     told = problem(request, DJANGO_REFUSES.get(response.status_code, errors.Defect)())

@@ -1,8 +1,10 @@
-"""Refusing at the door: what does not fit into the server's bounded queue is told so at once, and does not wait.
+"""Refusing at the door: what does not fit into the server's bounded queue is told so at once, and
+does not wait.
 
-granian takes a bounded number of connections a process and leaves the rest in the kernel's queue, where a client
-would wait until its patience ends, for an answer that nobody reads. A thread in each process looks at that queue:
-while more than WAITING stand in it, it accepts those and answers 503 with Retry-After. Who was let in never meets it.
+granian takes a bounded number of connections a process and leaves the rest in the kernel's queue,
+where a client would wait until its patience ends, for an answer that nobody reads. A thread in each
+process looks at that queue: while more than WAITING stand in it, it accepts those and answers 503
+with Retry-After. Who was let in never meets it.
 
 Linux alone tells how many wait; elsewhere nobody stands at the door, and clients wait as before.
 """
@@ -26,9 +28,14 @@ from cinema.errors import Unavailable
 WAITING = 128  # a burst of new connections stands here for some milliseconds
 LOOKS_EVERY_SECONDS = 0.05
 LISTENS_WITHIN_SECONDS = 60
-AT_ONCE = 64  # then the others get the interpreter: a refused client that comes again at once must not use it up
-TCP_INFO_ACCEPT_QUEUE = struct.Struct("24xI")  # tcpi_unacked, which of a listening socket is how many wait
-REFUSED = Counter("marquee_connections_refused", "Connections answered 503 because the queue was full")
+# then the others get the interpreter: a refused client that comes again at once must not use it up
+AT_ONCE = 64
+TCP_INFO_ACCEPT_QUEUE = struct.Struct(
+    "24xI"
+)  # tcpi_unacked, which of a listening socket is how many wait
+REFUSED = Counter(
+    "marquee_connections_refused", "Connections answered 503 because the queue was full"
+)
 log = structlog.get_logger("marquee.door")
 
 
@@ -57,7 +64,9 @@ def refuse_excess(listener: socket.socket, waiting: int = WAITING) -> int:
 
 
 def _refuse(client: socket.socket) -> None:
-    refusal = Unavailable("More requests are waiting than can be answered in time. Nothing was done; try again.")
+    refusal = Unavailable(
+        "More requests are waiting than can be answered in time. Nothing was done; try again."
+    )
     body = body_of(refusal, request_id := uuid4().hex)
     head = [
         "HTTP/1.1 503 Service Unavailable",
@@ -88,7 +97,9 @@ def _watch() -> None:
 
 
 def _door() -> socket.socket | None:
-    """The server binds after it has loaded us, and tells nobody its socket: it is among our open files."""
+    """The server binds after it has loaded us, and tells nobody its socket: it is among our open
+    files.
+    """
     deadline = time.monotonic() + LISTENS_WITHIN_SECONDS
     while time.monotonic() < deadline:
         for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:

@@ -46,7 +46,9 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The database decides. What else is away is told, and no reason to take the machine out: sales go on."""
+    """The database decides. What else is away is told, and no reason to take the machine out: sales
+    go on.
+    """
     try:
         degraded = health.degraded()  # asks the database of the mails
     except Error:
@@ -57,7 +59,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For Prometheus on this machine or in METRICS_NETWORKS; for everybody else there is nothing here."""
+    """For Prometheus on this machine or in METRICS_NETWORKS; for everybody else there is nothing
+    here.
+    """
     through_unknown_proxy = "HTTP_X_FORWARDED_FOR" in request.META and not settings.NUM_PROXIES
     if through_unknown_proxy or not _may_read_metrics(address_of(request)):
         return problem(request, NotFound())

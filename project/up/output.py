@@ -14,7 +14,9 @@ COLORS = {"api": 32, "worker": 36, "beat": 33, "flower": 35, "redis": 34, "marqu
 
 
 class Output:
-    """Nobody who writes here waits for the terminal: a paused one costs lines, never a booking or the end of `up`."""
+    """Nobody who writes here waits for the terminal: a paused one costs lines, never a booking or
+    the end of `up`.
+    """
 
     def __init__(self) -> None:
         self._lines: Queue[tuple[str, str]] = Queue(WAITING_LINES)
@@ -54,7 +56,11 @@ class Output:
                 continue
             self._put(self._prefixed(name, text))
             if self._left_out and self._lines.empty():
-                self._put(self._prefixed("marquee", f"{self._left_out} lines left out: the terminal was too slow"))
+                self._put(
+                    self._prefixed(
+                        "marquee", f"{self._left_out} lines left out: the terminal was too slow"
+                    )
+                )
                 self._left_out = 0
 
     def _prefixed(self, name: str, text: str) -> bytes:
@@ -64,7 +70,10 @@ class Output:
         return f"{head} {text}\n".encode(errors="replace")
 
     def _put(self, data: bytes) -> None:
-        # Past sys.stdout: the end of the interpreter would wait for, or die of, a lock that this thread holds.
-        with suppress(OSError):  # the terminal has been closed, and the children are still to be ended
+        # Past sys.stdout: the end of the interpreter would wait for, or die of, a lock that this
+        # thread holds.
+        with suppress(
+            OSError
+        ):  # the terminal has been closed, and the children are still to be ended
             while data:
                 data = data[os.write(1, data) :]

@@ -17,7 +17,9 @@ from django.db import connection
 if sys.platform != "win32":
     import fcntl
 
-PATIENCE_SECONDS = 15.0  # for what an `up` that was killed has left: its processes take their grace as well
+PATIENCE_SECONDS = (
+    15.0  # for what an `up` that was killed has left: its processes take their grace as well
+)
 
 
 @contextmanager
@@ -29,7 +31,9 @@ def only_one(path: Path) -> Iterator[bool]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 other = path.read_text() or "unknown"
-                raise CommandError(f"`up` already runs in this folder, as process {other}: stop it first.") from None
+                raise CommandError(
+                    f"`up` already runs in this folder, as process {other}: stop it first."
+                ) from None
         died = bool(path.read_text())
         path.write_text(str(os.getpid()))
         try:
@@ -52,7 +56,9 @@ def check_database(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: without the password, and without the options, which may hold another."""
+    """The URL as it may be shown: without the password, and without the options, which may hold
+    another.
+    """
     url = url.partition("?")[0]
     parts = urlsplit(url)
     if not parts.netloc:  # a file's
@@ -62,11 +68,15 @@ def without_password(url: str) -> str:
 
 
 def address_of(host: str, port: int) -> tuple[socket.AddressFamily, str]:
-    """The number that HOST stands for, because granian takes no names; IPv4 first, where a name has both."""
+    """The number that HOST stands for, because granian takes no names; IPv4 first, where a name has
+    both.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise CommandError(f"HOST is {host!r}, which is no address: {error.strerror}. Try 127.0.0.1.") from None
+        raise CommandError(
+            f"HOST is {host!r}, which is no address: {error.strerror}. Try 127.0.0.1."
+        ) from None
     family, _, _, _, address = min(found, key=lambda one: one[0])
     return family, str(address[0])
 
@@ -80,7 +90,9 @@ def check_port(name: str, host: str, port: int, patience: float) -> None:
                 f"{name} {port} cannot be opened on {host}: {error.strerror}. Set another {name} or HOST."
             )
         if time.monotonic() >= deadline:
-            raise CommandError(f"{name} {port} is taken by another program: stop that one, or set another {name}.")
+            raise CommandError(
+                f"{name} {port} is taken by another program: stop that one, or set another {name}."
+            )
         time.sleep(0.2)
 
 

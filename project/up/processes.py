@@ -1,7 +1,8 @@
 """The processes of `up`: started, kept running, and all gone at the end.
 
-Each is the leader of a session of its own. So the terminal's Ctrl-C reaches `up` alone, which ends them in order, and
-whatever a process has forked is in its group and goes with it. Where `up` is killed, its guardian does the same.
+Each is the leader of a session of its own. So the terminal's Ctrl-C reaches `up` alone, which ends
+them in order, and whatever a process has forked is in its group and goes with it. Where `up` is
+killed, its guardian does the same.
 """
 
 import os
@@ -26,7 +27,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def on_stop_signals(handler: Callable[[int, FrameType | None], Any]) -> None:
     for number in STOP_SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+        if (
+            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        ):  # nohup stays nohup
             signal.signal(number, handler)
 
 
@@ -66,10 +69,14 @@ class Process:
             signal_group(self.popen.pid, signal.SIGKILL)
 
     def reap(self, guardian: Guardian) -> int | None:
-        """The exit code, once, after the process has ended; what it has left in its group is killed."""
+        """The exit code, once, after the process has ended; what it has left in its group is
+        killed.
+        """
         if self.popen is None or (code := self.popen.poll()) is None:
             return None
-        signal_group(self.popen.pid, signal.SIGKILL)  # now: once the group is empty, the number may become another's
+        signal_group(
+            self.popen.pid, signal.SIGKILL
+        )  # now: once the group is empty, the number may become another's
         guardian.tell(self.popen.pid, GONE)
         self.popen = None
         return code
@@ -85,7 +92,9 @@ class Process:
 
 
 class Supervisor:
-    """Keeps processes running inside its `with`, and leaves none behind at its end, however that comes."""
+    """Keeps processes running inside its `with`, and leaves none behind at its end, however that
+    comes.
+    """
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -111,7 +120,9 @@ class Supervisor:
                 process.start(self.output, self.guardian)
 
     def run(self, until: Callable[[], bool], seconds: float = float("inf")) -> bool:
-        """Keep them running until the condition holds (True), or a stop signal or the end of the seconds (False)."""
+        """Keep them running until the condition holds (True), or a stop signal or the end of the
+        seconds (False).
+        """
         deadline = time.monotonic() + seconds
         while not self.asked and time.monotonic() < deadline:
             self._look_after_all()
@@ -121,7 +132,9 @@ class Supervisor:
         return False
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self.asked.append(number)  # and no more: anything else could meet itself in the interrupted code
+        self.asked.append(
+            number
+        )  # and no more: anything else could meet itself in the interrupted code
 
     def _look_after_all(self) -> None:
         for process in self.processes:
@@ -134,7 +147,9 @@ class Supervisor:
     def _mourn(self, process: Process, code: int) -> None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         if process.vital:
-            raise CommandError(f"{process.name} {how}, so all the rest is stopped: its last lines above say why.")
+            raise CommandError(
+                f"{process.name} {how}, so all the rest is stopped: its last lines above say why."
+            )
         self.output.say(f"{process.name} {how}: started again in {process.plan_restart():g} s")
 
     def _end(self, processes: list[Process], hurried_by: int) -> None:

@@ -1,4 +1,5 @@
-"""Who may do what: every operation of the OpenAPI document by every kind of caller, its answer derived from rules.
+"""Who may do what: every operation of the OpenAPI document by every kind of caller, its answer
+derived from rules.
 
 1. An operation that declares no security answers everybody alike, whatever stands in the Authorization header.
 2. One that does refuses every token but a live access token, and nothing changes behind the refusal.
@@ -40,11 +41,15 @@ class World:
         self.hold = a_hold(self.owner.caller, self.show, (5,))
 
     def address(self, path: str) -> str:
-        return path.format(movie_id=self.show.movie_id, show_id=self.show.pk, booking_id=self.hold.pk)
+        return path.format(
+            movie_id=self.show.movie_id, show_id=self.show.pk, booking_id=self.hold.pk
+        )
 
 
 class Place(NamedTuple):
-    """How an operation is called so that it succeeds, by whoever may, and where its answer shows whose it is."""
+    """How an operation is called so that it succeeds, by whoever may, and where its answer shows
+    whose it is.
+    """
 
     body: Callable[[World, Api], Any] = lambda world, api: None
     own: Callable[[dict, User], bool] = lambda told, user: True
@@ -52,7 +57,12 @@ class Place(NamedTuple):
 
 def signing_up(world: World, api: Api) -> dict:
     name = f"new{next(numbers)}"
-    return {"username": name, "email": f"{name}@example.com", "password": PASSWORD, "password_confirm": PASSWORD}
+    return {
+        "username": name,
+        "email": f"{name}@example.com",
+        "password": PASSWORD,
+        "password_confirm": PASSWORD,
+    }
 
 
 NOTHING, REFRESH = Place(), Place(lambda world, api: {"refresh": refresh_token(world.other)})
@@ -62,16 +72,23 @@ OWN_LIST = lambda told, user: told["count"] == Booking.objects.filter(user=user)
 NEW_PASSWORD = "another long enough one"
 PLACES = {
     ("post", "/api/signup/"): Place(signing_up),
-    ("post", "/api/login/"): Place(lambda world, _: {"username": world.other.user.username, "password": PASSWORD}),
+    ("post", "/api/login/"): Place(
+        lambda world, _: {"username": world.other.user.username, "password": PASSWORD}
+    ),
     ("post", "/api/token/refresh/"): REFRESH,
     ("post", "/api/logout/"): REFRESH,
     ("post", "/api/password-reset/"): Place(lambda world, _: {"email": world.other.user.email}),
     ("post", "/api/password-reset/confirm/"): Place(
-        lambda world, _: {"token": logins.reset_token(world.other.user), "new_password": NEW_PASSWORD}
+        lambda world, _: {
+            "token": logins.reset_token(world.other.user),
+            "new_password": NEW_PASSWORD,
+        }
     ),
     ("get", "/api/me/"): Place(own=OWN_ID),
     ("patch", "/api/me/"): Place(lambda *_: {"first_name": "Tess"}, OWN_ID),
-    ("post", "/api/me/password/"): Place(lambda *_: {"old_password": PASSWORD, "new_password": NEW_PASSWORD}),
+    ("post", "/api/me/password/"): Place(
+        lambda *_: {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
+    ),
     ("get", "/api/movies/"): NOTHING,
     ("get", "/api/movies/{movie_id}/"): NOTHING,
     ("get", "/api/movies/{movie_id}/shows/"): NOTHING,
@@ -88,12 +105,15 @@ PLACES = {
     ("get", "/api/bookings/{booking_id}/"): Place(own=OWN_BOOKING),
 }
 OPERATIONS = pytest.mark.parametrize(
-    ("method", "path", "told"), [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in operations()]
+    ("method", "path", "told"),
+    [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in operations()],
 )
 
 
 def ask(world: World, api: Api, method: str, path: str, **headers):
-    return api(method.upper(), world.address(path), PLACES[method, path].body(world, api), **headers)
+    return api(
+        method.upper(), world.address(path), PLACES[method, path].body(world, api), **headers
+    )
 
 
 def without_a_right(world: World) -> dict[str, tuple[str, tuple[int, str]]]:
@@ -110,7 +130,10 @@ def without_a_right(world: World) -> dict[str, tuple[str, tuple[int, str]]]:
         "account deleted": (gone.token, INVALID),
         "refresh token": (refresh_token(world.owner), INVALID),
         "expired": (forged(world.owner, exp=1), (401, "token_expired")),
-        "another key": (forged(world.owner, key="another key of at least thirty-two characters"), INVALID),
+        "another key": (
+            forged(world.owner, key="another key of at least thirty-two characters"),
+            INVALID,
+        ),
         "unsigned": (forged(world.owner, key="", algorithm="none"), INVALID),
         "nonsense": ("nonsense", INVALID),
     }
@@ -156,7 +179,11 @@ def require_ones_own(world: World, method: str, path: str, told: dict, who: str)
     else:
         assert response.status_code in {success(told), 200}, response.content
         picture = response.headers["Content-Type"] == "image/svg+xml"
-        assert picture or not response.content or PLACES[method, path].own(json.loads(response.content), user)
+        assert (
+            picture
+            or not response.content
+            or PLACES[method, path].own(json.loads(response.content), user)
+        )
         assert method != "get" or contents() == before
 
 
@@ -180,7 +207,9 @@ def test_what_needs_no_token_answers_everybody_alike(method, path, told):
         world = World()
         header, _ = without_a_right(world)[who]
 
-        assert ask(world, Api(), method, path, Authorization=header).status_code == success(told), who
+        assert ask(world, Api(), method, path, Authorization=header).status_code == success(told), (
+            who
+        )
 
 
 def break_the_kind(monkeypatch) -> None:

@@ -33,21 +33,31 @@ def cancel(api, booking):
 
 
 def told(response, status: int = 200) -> dict:
-    """The booking of a success, checked against its declared schema: the handlers that sell do not check it."""
+    """The booking of a success, checked against its declared schema: the handlers that sell do not
+    check it.
+    """
     assert response.status_code == status, response.content
     assert response.headers["Content-Type"].startswith("application/json")
     body = response.json()
     BookingOut.model_validate_json(response.content)
     assert set(body) == set(BookingOut.model_fields)
     assert set(body["show"]) == set(ShowInBooking.model_fields)
-    for moment in (body["created_at"], body["updated_at"], body["show"]["date_time"], body["show"]["ends_at"]):
+    for moment in (
+        body["created_at"],
+        body["updated_at"],
+        body["show"]["date_time"],
+        body["show"]["ends_at"],
+    ):
         assert datetime.fromisoformat(moment).utcoffset() is not None
     return body
 
 
 def everything() -> list:
     """All that a sale writes."""
-    return [list(model.objects.order_by("pk").values()) for model in (Booking, BookingSeat, BookingEvent)]
+    return [
+        list(model.objects.order_by("pk").values())
+        for model in (Booking, BookingSeat, BookingEvent)
+    ]
 
 
 def test_booking_a_seat(api):
@@ -56,7 +66,11 @@ def test_booking_a_seat(api):
     body = told(book(api, show), 201)
 
     booking = Booking.objects.get()
-    assert (body["id"], body["reference"], body["status"]) == (booking.pk, booking.reference, "booked")
+    assert (body["id"], body["reference"], body["status"]) == (
+        booking.pk,
+        booking.reference,
+        "booked",
+    )
     assert (body["seat_number"], body["seat_numbers"]) == (5, [5])
     assert (body["expires_at"], body["expires_in_seconds"]) == (None, None)
     assert (body["show"]["id"], body["show"]["movie_title"]) == (show.pk, show.movie.title)
@@ -107,7 +121,11 @@ def test_cancel_and_cancel_again(api, make):
 
     first, again = told(cancel(api, mine)), told(cancel(api, mine))
 
-    assert (first["status"], first["expires_at"], first["expires_in_seconds"]) == ("cancelled", None, None)
+    assert (first["status"], first["expires_at"], first["expires_in_seconds"]) == (
+        "cancelled",
+        None,
+        None,
+    )
     assert first["seat_numbers"] == [5]
     assert again == first
 
@@ -190,7 +208,9 @@ def test_what_an_expired_hold_refuses(api):
 
 
 def test_what_closed_bookings_and_shows_refuse(api):
-    closed, late_hold, late, called_off = (make(api.caller) for make in (a_hold, a_hold, a_booking, a_hold))
+    closed, late_hold, late, called_off = (
+        make(api.caller) for make in (a_hold, a_hold, a_booking, a_hold)
+    )
     cancel(api, closed)
     move_start(late_hold.show, timedelta(seconds=-1))
     move_start(late.show, timedelta(seconds=-1))
@@ -210,7 +230,9 @@ def test_another_customers_booking_is_as_if_there_were_none(api, other):
     before = everything()
 
     for method, path in (("GET", "{}/"), ("POST", "{}/confirm/"), ("POST", "{}/cancel/")):
-        real, none = (api(method, "/api/bookings/" + path.format(pk)) for pk in (theirs.pk, theirs.pk + 999))
+        real, none = (
+            api(method, "/api/bookings/" + path.format(pk)) for pk in (theirs.pk, theirs.pk + 999)
+        )
         assert refusal(real) == (404, "not_found")
         assert real.json() | {"request_id": ""} == none.json() | {"request_id": ""}
         assert set(real.headers) == set(none.headers)
@@ -234,7 +256,13 @@ def test_a_stale_hold_reads_as_expired_and_keeps_its_seats(api):
 
     body = told(api.get(f"/api/bookings/{mine.pk}/"))
 
-    assert (body["status"], body["seat_numbers"], body["expires_in_seconds"]) == ("expired", [5, 6], None)
+    assert (body["status"], body["seat_numbers"], body["expires_in_seconds"]) == (
+        "expired",
+        [5, 6],
+        None,
+    )
     swept = bookings.expire_stale()
     assert swept == 1
-    assert told(api.get(f"/api/bookings/{mine.pk}/")) | {"updated_at": ""} == body | {"updated_at": ""}
+    assert told(api.get(f"/api/bookings/{mine.pk}/")) | {"updated_at": ""} == body | {
+        "updated_at": ""
+    }

@@ -33,7 +33,10 @@ def test_a_longer_number_is_another_customer(api):
     show = a_show()
     lock(show, 5, f"{api.caller.user_id}0")
 
-    assert refusal(api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 5})) == (409, "seat_contended")
+    assert refusal(api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 5})) == (
+        409,
+        "seat_contended",
+    )
 
 
 def test_ones_own_seat_lock_lets_a_retry_pass(api):

@@ -67,9 +67,18 @@ def test_any_spelling_of_the_username_logs_in(anonymous, spelling):
 def test_who_cannot_log_in_learns_nothing_of_why(anonymous):
     a_customer("known")
     a_customer("inactive", is_active=False)
-    tries = [("known", "wrong"), ("unknown", PASSWORD), ("inactive", PASSWORD), ("no/name at all", PASSWORD), ("", "")]
+    tries = [
+        ("known", "wrong"),
+        ("unknown", PASSWORD),
+        ("inactive", PASSWORD),
+        ("no/name at all", PASSWORD),
+        ("", ""),
+    ]
 
-    answers = [anonymous.post("/api/login/", {"username": name, "password": password}) for name, password in tries]
+    answers = [
+        anonymous.post("/api/login/", {"username": name, "password": password})
+        for name, password in tries
+    ]
 
     assert {refusal(answer) for answer in answers} == {(401, "bad_credentials")}
     bodies = [answer.json() | {"request_id": ""} for answer in answers]
@@ -163,7 +172,9 @@ def test_a_reset_is_answered_alike_for_known_and_unknown_addresses(anonymous):
 
     answers = [anonymous.post("/api/password-reset/", {"email": email}) for email in addresses]
 
-    assert [(answer.status_code, answer.content) for answer in answers] == [(202, answers[0].content)] * 3
+    assert [(answer.status_code, answer.content) for answer in answers] == [
+        (202, answers[0].content)
+    ] * 3
     owed = PasswordReset.objects.owed().get()
     assert (owed.user, owed.mail_attempts, owed.mail_sent_at) == (user, 0, None)
 
@@ -185,7 +196,9 @@ def test_a_reset_sets_the_password_and_ends_every_login(anonymous):
 
     assert (response.status_code, response.content) == (204, b"")
     assert [refusal(me(anonymous, tokens)) for tokens in logged_in] == [(401, "token_invalid")] * 2
-    assert [refusal(refresh(anonymous, tokens)) for tokens in logged_in] == [(401, "token_invalid")] * 2
+    assert [refusal(refresh(anonymous, tokens)) for tokens in logged_in] == [
+        (401, "token_invalid")
+    ] * 2
     assert refusal(log_in(anonymous, user)) == (401, "bad_credentials")
     assert log_in(anonymous, user, "another long one").status_code == 200
 
@@ -214,7 +227,9 @@ def test_a_reset_token_is_good_for_an_hour(anonymous, monkeypatch, seconds, answ
     assert user.check_password("another long one") is (answer == 204)
 
 
-@pytest.mark.parametrize("token", ["x", ".", "1.", "-1.abc", "zzzzzzzzzzzzzzzz.a-b", "1.a-b", "٣.a-b", "9" * 2048])
+@pytest.mark.parametrize(
+    "token", ["x", ".", "1.", "-1.abc", "zzzzzzzzzzzzzzzz.a-b", "1.a-b", "٣.a-b", "9" * 2048]
+)
 def test_an_odd_reset_token_is_refused(anonymous, token):
     a_customer()
 
@@ -223,7 +238,11 @@ def test_an_odd_reset_token_is_refused(anonymous, token):
 
 def test_a_reset_token_is_its_customers_alone(anonymous):
     thief, victim = a_customer(), a_customer()
-    stolen = logins.reset_token(victim).partition(".")[0] + "." + logins.reset_token(thief).partition(".")[2]
+    stolen = (
+        logins.reset_token(victim).partition(".")[0]
+        + "."
+        + logins.reset_token(thief).partition(".")[2]
+    )
 
     assert refusal(confirm_reset(anonymous, stolen)) == (401, "token_invalid")
     victim.refresh_from_db()

@@ -57,7 +57,9 @@ def test_a_change_of_nothing_changes_nothing(api):
 def test_a_new_email_address_is_canonical_and_free(api):
     taken = a_customer().email
 
-    assert api("PATCH", "/api/me/", {"email": "New@Example.com"}).json()["email"] == "new@example.com"
+    assert (
+        api("PATCH", "/api/me/", {"email": "New@Example.com"}).json()["email"] == "new@example.com"
+    )
     assert refusal(api("PATCH", "/api/me/", {"email": taken.upper()})) == (409, "email_taken")
 
     assert api.user.email == "new@example.com"
@@ -87,7 +89,9 @@ def test_a_new_password_ends_every_login(api):
         user=api.user, refresh_jti="y" * 32, expires_at=AuthSession.objects.get().expires_at
     )
 
-    response = api.post("/api/me/password/", {"old_password": PASSWORD, "new_password": "another long one"})
+    response = api.post(
+        "/api/me/password/", {"old_password": PASSWORD, "new_password": "another long one"}
+    )
 
     assert (response.status_code, response.content) == (204, b"")
     assert api.user.check_password("another long one")
@@ -105,7 +109,9 @@ def test_a_new_password_ends_every_login(api):
     ],
 )
 def test_a_refused_password_change_changes_nothing(api, old, new, field):
-    assert fields(api.post("/api/me/password/", {"old_password": old, "new_password": new})) == [field]
+    assert fields(api.post("/api/me/password/", {"old_password": old, "new_password": new})) == [
+        field
+    ]
 
     assert api.user.check_password(PASSWORD)
     assert api.get("/api/me/").status_code == 200

@@ -77,7 +77,8 @@ def test_search_finds_any_part_in_any_case(anonymous):
 
 
 @pytest.mark.parametrize(
-    ("search", "found"), [("%", ["100% Wolf"]), ("_", ["Snake_Eyes"]), ("\\", ["A\\B"]), ("'", ["It's"])]
+    ("search", "found"),
+    [("%", ["100% Wolf"]), ("_", ["Snake_Eyes"]), ("\\", ["A\\B"]), ("'", ["It's"])],
 )
 def test_search_takes_every_sign_as_it_is(anonymous, search, found):
     for title in ("100% Wolf", "Snake_Eyes", "A\\B", "It's", "Plain"):
@@ -97,7 +98,9 @@ def test_showing_on_keeps_the_films_of_that_day(anonymous):
     shown, _ = a_movie(title="Shown"), a_movie(title="Never shown")
     a_show(movie=shown, date_time=at("2031-05-01"))
     a_show(movie=shown, date_time=at("2031-05-01", 20))
-    a_show(movie=a_movie(title="Cancelled"), date_time=at("2031-05-01"), cancelled_at=timezone.now())
+    a_show(
+        movie=a_movie(title="Cancelled"), date_time=at("2031-05-01"), cancelled_at=timezone.now()
+    )
 
     assert ask(anonymous, "/api/movies/", showing_on="2031-05-01").json()["count"] == 1
     assert titles(ask(anonymous, "/api/movies/", showing_on="2031-05-01")) == ["Shown"]
@@ -160,7 +163,10 @@ def test_the_first_and_last_days_are_days(anonymous, day):
     for zone in ("UTC", "Pacific/Auckland", "America/Lima"):
         with timezone.override(zone):
             assert ask(anonymous, "/api/movies/", showing_on=day).status_code in {200, 422}
-            assert ask(anonymous, f"/api/movies/{a_movie().pk}/shows/", date=day).status_code in {200, 422}
+            assert ask(anonymous, f"/api/movies/{a_movie().pk}/shows/", date=day).status_code in {
+                200,
+                422,
+            }
 
 
 def test_one_film(anonymous):
@@ -176,5 +182,19 @@ def test_one_film(anonymous):
 def test_what_is_not_there_is_not_found(anonymous, path):
     show = a_show()
 
-    for odd in (show.pk + 999, 0, "abc", 2**63, 2**63 - 1, 10**30, -1, "1.0", "true", "%00", "1%20", "٣", "1" * 5000):
+    for odd in (
+        show.pk + 999,
+        0,
+        "abc",
+        2**63,
+        2**63 - 1,
+        10**30,
+        -1,
+        "1.0",
+        "true",
+        "%00",
+        "1%20",
+        "٣",
+        "1" * 5000,
+    ):
         assert refusal(anonymous.get("/api/" + path.format(odd))) == (404, "not_found"), odd

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def listed(api, **query) -> list[int]:
-    response = api.client.get("/api/my-bookings/", query, headers={"Authorization": f"Bearer {api.token}"})
+    response = api.client.get(
+        "/api/my-bookings/", query, headers={"Authorization": f"Bearer {api.token}"}
+    )
     assert response.status_code == 200, response.content
     BookingPage.model_validate_json(response.content)
     return [item["id"] for item in response.json()["items"]]
@@ -31,7 +33,9 @@ def test_ones_own_bookings_come_newest_first(api, other):
 
     response = api.get("/api/my-bookings/")
 
-    assert [item["id"] for item in response.json()["items"]] == [booking.pk for booking in reversed(mine)]
+    assert [item["id"] for item in response.json()["items"]] == [
+        booking.pk for booking in reversed(mine)
+    ]
     assert response.json()["count"] == 3
     assert response.json()["items"][0] == api.get(f"/api/bookings/{mine[2].pk}/").json()
 
@@ -91,4 +95,7 @@ def test_an_unknown_booking_is_not_found(api):
     for odd_id in (0, 999, "abc", 2**63 - 1, 2**63, 10**30, -1, "1.0"):
         assert refusal(api.get(f"/api/bookings/{odd_id}/")) == (404, "not_found"), odd_id
         assert refusal(api.post(f"/api/bookings/{odd_id}/cancel/")) == (404, "not_found"), odd_id
-        assert refusal(api.post(f"/api/shows/{odd_id}/book/", {"seat_number": 1})) == (404, "not_found"), odd_id
+        assert refusal(api.post(f"/api/shows/{odd_id}/book/", {"seat_number": 1})) == (
+            404,
+            "not_found",
+        ), odd_id

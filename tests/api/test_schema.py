@@ -1,7 +1,9 @@
-"""The OpenAPI document against a server that runs: Schemathesis makes up calls, right ones and wrong ones, from it.
+"""The OpenAPI document against a server that runs: Schemathesis makes up calls, right ones and
+wrong ones, from it.
 
-No 5xx, no undocumented status or content type, no answer outside its schema, no call without its token, and no wrong
-data that is taken. What the document allows must be taken too, but for the rules in `BEYOND_A_SCHEMA`.
+No 5xx, no undocumented status or content type, no answer outside its schema, no call without its
+token, and no wrong data that is taken. What the document allows must be taken too, but for the
+rules in `BEYOND_A_SCHEMA`.
 """
 
 import json
@@ -40,17 +42,31 @@ from tests.support.services import free_port, wait_for_port
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-IN_CI = os.environ.get("CI") and connection.vendor == "postgresql"  # one database is enough: it is the same document
+IN_CI = (
+    os.environ.get("CI") and connection.vendor == "postgresql"
+)  # one database is enough: it is the same document
 CASES, EXAMPLES_PER_OPERATION = (3000, 120) if IN_CI else (600, 3)
-# Refusals of calls that the document allows, by code: they depend on what was called before or on the show's size.
+# Refusals of calls that the document allows, by code: they depend on what was called before or on
+# the show's size.
 BEYOND_A_SCHEMA = {"idempotency_key_reused", "seat_out_of_range", "hold_expired"}
-# Fields whose rules no schema tells: Django judges passwords, one field repeats another, and names are made canonical.
-JUDGED_FIELDS = {"password", "password_confirm", "old_password", "new_password", "email", "username"}
-# 5.0 is an integer to JSON Schema, and not to us; and NUL is a character like others, which our databases do not take.
+# Fields whose rules no schema tells: Django judges passwords, one field repeats another, and names
+# are made canonical.
+JUDGED_FIELDS = {
+    "password",
+    "password_confirm",
+    "old_password",
+    "new_password",
+    "email",
+    "username",
+}
+# 5.0 is an integer to JSON Schema, and not to us; and NUL is a character like others, which our
+# databases do not take.
 UNTOLD = {"Input should be a valid integer", "Value error, must not contain a NUL character"}
 CONFIG = {
     "seed": 20261224,
-    "suppress-health-check": ["all"],  # they judge the document by the time that it takes to make data
+    "suppress-health-check": [
+        "all"
+    ],  # they judge the document by the time that it takes to make data
     "continue-on-failure": True,
     # All checks are on but these: `max_response_time` has no limit here, other tests measure; and
     # `object_level_authorization` wants several identities, who meet in the authorization matrix.
@@ -63,8 +79,17 @@ def server(django_db_setup):
     """`manage.py serve` on the tests' own database, without throttles."""
     port, name = free_port(), connection.settings_dict["NAME"]
     on_sqlite = connection.vendor == "sqlite"
-    database = f"sqlite:///{name}" if on_sqlite else urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
-    own = {"PORT": str(port), "DATABASE_URL": database, "LOG_LEVEL": "ERROR", "VAR_DIR": str(settings.VAR)}
+    database = (
+        f"sqlite:///{name}"
+        if on_sqlite
+        else urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+    )
+    own = {
+        "PORT": str(port),
+        "DATABASE_URL": database,
+        "LOG_LEVEL": "ERROR",
+        "VAR_DIR": str(settings.VAR),
+    }
     own |= {f"THROTTLE_{scope.upper()}": "" for scope in settings.THROTTLES}
     command = [sys.executable, "manage.py", "serve"]
     process = subprocess.Popen(command, cwd=BASE_DIR, env=os.environ | own)
@@ -77,7 +102,9 @@ def server(django_db_setup):
 
 
 class Wallet:
-    """Bodies that nobody makes up: what login, refresh, logout and reset succeed with, each good for one call."""
+    """Bodies that nobody makes up: what login, refresh, logout and reset succeed with, each good
+    for one call.
+    """
 
     def __init__(self):
         spare = a_customer()
@@ -86,13 +113,16 @@ class Wallet:
             "POST /api/token/refresh/": [{"refresh": self._refresh()} for _ in range(20)],
             "POST /api/logout/": [{"refresh": self._refresh()} for _ in range(20)],
             "POST /api/password-reset/confirm/": [
-                {"token": logins.reset_token(a_customer()), "new_password": f"{PASSWORD} {n}"} for n in range(20)
+                {"token": logins.reset_token(a_customer()), "new_password": f"{PASSWORD} {n}"}
+                for n in range(20)
             ],
         }
 
     def _refresh(self) -> str:
         caller = a_caller()
-        return tokens.sign(*caller[:2], AuthSession.objects.get(pk=caller.session_id).refresh_jti)["refresh"]
+        return tokens.sign(*caller[:2], AuthSession.objects.get(pk=caller.session_id).refresh_jti)[
+            "refresh"
+        ]
 
     def spend(self, case):
         left = self.bodies.get(case.operation.label)
@@ -103,7 +133,9 @@ class Wallet:
 def something_to_see(caller):
     """Shows of every kind, and bookings of the caller and of somebody else in every status."""
     movie = a_movie()
-    shows = [a_show(movie=movie, starts_in=timedelta(days=day), total_seats=30) for day in (1, 2, 3, 4)]
+    shows = [
+        a_show(movie=movie, starts_in=timedelta(days=day), total_seats=30) for day in (1, 2, 3, 4)
+    ]
     a_show(movie=movie, starts_in=timedelta(hours=-1))
     for who in (caller, a_caller()):
         make_stale(a_hold(who, shows[0], (1, 2)))
@@ -117,13 +149,20 @@ class Report:
     def __init__(self, document: dict, url: str, examples: int = 3):
         caller = a_caller()
         something_to_see(caller)
-        config = CONFIG | {"headers": {"Authorization": f"Bearer {Api(caller).token}"}, "base-url": url}
+        config = CONFIG | {
+            "headers": {"Authorization": f"Bearer {Api(caller).token}"},
+            "base-url": url,
+        }
         config["generation"] = {"max-examples": examples, "no-shrink": True}
         self.cases, self.statuses, self.failures = 0, defaultdict(Counter), []
-        schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
+        schema = schemathesis.openapi.from_dict(
+            document, config=SchemathesisConfig.from_dict(config)
+        )
         schema.hook(filter_failure)
         wallet = Wallet()
-        before_call = schemathesis.hook("before_call")(lambda context, case, kwargs: wallet.spend(case))
+        before_call = schemathesis.hook("before_call")(
+            lambda context, case, kwargs: wallet.spend(case)
+        )
         try:
             self._run(schema)
         finally:
@@ -140,16 +179,23 @@ class Report:
         for case, call in recorder.interactions.items():
             self.cases += 1
             if call.response:
-                self.statuses[recorder.cases[case].value.operation.label][call.response.status_code] += 1
+                self.statuses[recorder.cases[case].value.operation.label][
+                    call.response.status_code
+                ] += 1
         for case, checks in recorder.checks.items():
             failed = [check.failure_info for check in checks if check.status == Status.FAILURE]
             call = recorder.interactions.get(case)
             answer = call.response.content[:500] if call and call.response else b""
-            self.failures += [f"{i.failure.title}: {i.failure.message}\n{i.code_sample}\n{answer!r}" for i in failed]
+            self.failures += [
+                f"{i.failure.title}: {i.failure.message}\n{i.code_sample}\n{answer!r}"
+                for i in failed
+            ]
 
 
 def filter_failure(context, failure, case, response):
-    """Whether this failure counts: a right call that is refused does not, if the rule is one beyond a schema."""
+    """Whether this failure counts: a right call that is refused does not, if the rule is one beyond
+    a schema.
+    """
     if not isinstance(failure, RejectedPositiveData) or response.status_code not in (410, 422):
         return True
     told = json.loads(response.content)
@@ -167,10 +213,19 @@ def test_the_server_keeps_to_its_document(server):
 
     assert not report.failures, "\n\n".join(report.failures[:10])
     assert report.cases >= CASES
-    well = {name for name, seen in report.statuses.items() if any(200 <= status < 300 for status in seen)}
-    # Nobody guesses the password of the run's own customer; it would end the run's token. A short run may be refused
-    # all three holds that it asks for, since one customer has one hold of a show.
-    missed = {"POST /api/me/password/"} if IN_CI else {"POST /api/me/password/", "POST /api/shows/{show_id}/hold/"}
+    well = {
+        name
+        for name, seen in report.statuses.items()
+        if any(200 <= status < 300 for status in seen)
+    }
+    # Nobody guesses the password of the run's own customer; it would end the run's token. A short
+    # run may be refused all three holds that it asks for, since one customer has one hold of a
+    # show.
+    missed = (
+        {"POST /api/me/password/"}
+        if IN_CI
+        else {"POST /api/me/password/", "POST /api/shows/{show_id}/hold/"}
+    )
     assert {"POST /api/me/password/"} <= set(report.statuses) - well <= missed
 
 

@@ -20,7 +20,12 @@ def test_the_map_of_an_empty_hall(anonymous):
 
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
-    assert response.json() == {"show_id": show.pk, "total_seats": 80, "available_seats": 80, "taken": []}
+    assert response.json() == {
+        "show_id": show.pk,
+        "total_seats": 80,
+        "available_seats": 80,
+        "taken": [],
+    }
 
 
 def test_booked_and_held_seats_are_taken_and_sorted(anonymous):
@@ -60,7 +65,16 @@ def test_any_other_tag_gets_the_map(anonymous):
     show = a_show()
     etag = seats(anonymous, show).headers["ETag"]
 
-    for tags in ('"other"', "nonsense", "", etag.strip('"'), '"', 'W/"', "é", '"' + "x" * 5000 + '"'):
+    for tags in (
+        '"other"',
+        "nonsense",
+        "",
+        etag.strip('"'),
+        '"',
+        'W/"',
+        "é",
+        '"' + "x" * 5000 + '"',
+    ):
         assert seats(anonymous, show, If_None_Match=tags).status_code == 200, tags
 
 

@@ -29,7 +29,10 @@ def at(day: str, hour: int = 12) -> datetime:
 
 def test_the_upcoming_shows_come_soonest_first(anonymous):
     movie = a_movie()
-    later, sooner = a_show(timedelta(days=2), movie=movie), a_show(timedelta(minutes=1), movie=movie)
+    later, sooner = (
+        a_show(timedelta(days=2), movie=movie),
+        a_show(timedelta(minutes=1), movie=movie),
+    )
     a_show(timedelta(seconds=-1), movie=movie)
     a_show(timedelta(days=1), movie=movie, cancelled_at=timezone.now())
     a_show(timedelta(days=1))
@@ -63,7 +66,9 @@ def test_a_show_is_told_with_its_times_and_seats(anonymous):
 def test_the_shows_of_a_day_are_those_of_the_local_day(anonymous):
     with override_settings(TIME_ZONE="Pacific/Auckland"):
         movie = a_movie()
-        first = a_show(movie=movie, date_time=datetime(2031, 4, 30, 12, 0, tzinfo=UTC))  # midnight of 1 May there
+        first = a_show(
+            movie=movie, date_time=datetime(2031, 4, 30, 12, 0, tzinfo=UTC)
+        )  # midnight of 1 May there
         last = a_show(movie=movie, date_time=datetime(2031, 5, 1, 11, 59, tzinfo=UTC))
         a_show(movie=movie, date_time=datetime(2031, 4, 30, 11, 59, tzinfo=UTC))
         a_show(movie=movie, date_time=datetime(2031, 5, 1, 12, 0, tzinfo=UTC))
@@ -91,7 +96,10 @@ def test_available_seats_are_those_that_can_be_sold_now(anonymous):
     bookings.cancel(caller, a_booking(caller, show, (5,)).pk)
 
     assert anonymous.get(f"/api/shows/{show.pk}/").json()["available_seats"] == 7
-    assert anonymous.get(f"/api/movies/{show.movie_id}/shows/").json()["items"][0]["available_seats"] == 7
+    assert (
+        anonymous.get(f"/api/movies/{show.movie_id}/shows/").json()["items"][0]["available_seats"]
+        == 7
+    )
 
 
 def test_available_tells_full_shows_from_others(anonymous):

@@ -25,8 +25,13 @@ CONTRACT = {
     ("post", "/api/bookings/{booking_id}/confirm/"), ("post", "/api/bookings/{booking_id}/cancel/"),
     ("get", "/api/my-bookings/"), ("get", "/api/bookings/{booking_id}/"),
 }  # fmt: skip
-NEED_A_TOKEN = {path for path in CONTRACT if re.search(r"/me/|/book/|/hold/|/bookings/|my-bookings", path[1])}
-UNDOCUMENTED = {"method_not_allowed", "defect"}  # no operation answers the one; the other is ours to mend
+NEED_A_TOKEN = {
+    path for path in CONTRACT if re.search(r"/me/|/book/|/hold/|/bookings/|my-bookings", path[1])
+}
+UNDOCUMENTED = {
+    "method_not_allowed",
+    "defect",
+}  # no operation answers the one; the other is ours to mend
 CODES = {kind.code: kind for kind in errors.Refusal.__subclasses__()}
 
 
@@ -35,17 +40,26 @@ def document() -> dict:
 
 
 def operations() -> list[tuple[str, str, dict]]:
-    return [(method, path, told) for path, methods in document()["paths"].items() for method, told in methods.items()]
+    return [
+        (method, path, told)
+        for path, methods in document()["paths"].items()
+        for method, told in methods.items()
+    ]
 
 
 OPERATIONS = pytest.mark.parametrize(
-    ("method", "path", "told"), [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in operations()]
+    ("method", "path", "told"),
+    [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in operations()],
 )
 
 
 def codes(told: dict, status: str) -> set[str]:
     return set(
-        told["responses"].get(status, {}).get("content", {}).get("application/problem+json", {}).get("examples", {})
+        told["responses"]
+        .get(status, {})
+        .get("content", {})
+        .get("application/problem+json", {})
+        .get("examples", {})
     )
 
 
@@ -102,7 +116,9 @@ def test_an_operation_with_a_body_has_an_example(method, path, told):
     named = content["schema"].get("$ref", "").rpartition("/")[2]
     schema = document()["components"]["schemas"].get(named, content["schema"])
 
-    assert "example" in content or "examples" in content or "example" in schema or "examples" in schema
+    assert (
+        "example" in content or "examples" in content or "example" in schema or "examples" in schema
+    )
 
 
 @OPERATIONS
@@ -119,9 +135,13 @@ def test_a_success_with_a_body_has_an_example_that_fits(method, path, told):
 def test_an_operation_that_takes_keys_or_filters_declares_them(method, path, told):
     names = {parameter["name"] for parameter in told.get("parameters", [])}
 
-    assert ("Idempotency-Key" in names) is bool(re.search(r"/(book|hold)/$|\}/(confirm|cancel)/$", path))
+    assert ("Idempotency-Key" in names) is bool(
+        re.search(r"/(book|hold)/$|\}/(confirm|cancel)/$", path)
+    )
     assert ("If-None-Match" in names) is bool(re.search(r"/seats(/|\.svg)$", path))
-    assert ({"limit", "offset"} <= names) is bool(re.search(r"/(movies|shows|my-bookings)/$", path) and method == "get")
+    assert ({"limit", "offset"} <= names) is bool(
+        re.search(r"/(movies|shows|my-bookings)/$", path) and method == "get"
+    )
 
 
 @OPERATIONS

@@ -1,11 +1,13 @@
-"""How the cost of a call grows with shows, seats per show, customers and history: measured, and drawn.
+"""How the cost of a call grows with shows, seats per show, customers and history: measured, and
+drawn.
 
     .venv/bin/python tests/bench/growth.py measure   writes docs/performance/growth.json
     .venv/bin/python tests/bench/growth.py plot      draws it: one SVG for each of the four
 
-DATABASE_URL names an empty PostgreSQL database of its own, which is filled and emptied. The calls go through the whole
-product in this process (middleware, parser, locks, database, answer), one after the other, so a figure is what one
-call costs when nobody else is there. Of each, CALLS are made in turn with the others, and the median counts.
+DATABASE_URL names an empty PostgreSQL database of its own, which is filled and emptied. The calls
+go through the whole product in this process (middleware, parser, locks, database, answer), one
+after the other, so a figure is what one call costs when nobody else is there. Of each, CALLS are
+made in turn with the others, and the median counts.
 """
 
 import argparse
@@ -28,9 +30,15 @@ AXES = {
     "customers": [50, 5_000, 200_000],
     "history": [5_000, 100_000, 1_000_000, 10_000_000],
 }
-TITLES = {"shows": "shows", "seats": "seats per show", "customers": "customers", "history": "bookings in the table"}
+TITLES = {
+    "shows": "shows",
+    "seats": "seats per show",
+    "customers": "customers",
+    "history": "bookings in the table",
+}
 TABLES = ", ".join(
-    f"cinema_{name}" for name in ("bookingevent", "bookingseat", "booking", "show", "movie", "screen", "user")
+    f"cinema_{name}"
+    for name in ("bookingevent", "bookingseat", "booking", "show", "movie", "screen", "user")
 )
 MOVIES = 20
 
@@ -48,8 +56,8 @@ INSERT INTO cinema_user (username, email, password, first_name, last_name, is_ac
 INSERT INTO cinema_authsession (user_id, refresh_jti, created_at, expires_at)
   SELECT n, '', now(), now() + interval '7 days' FROM generate_series(1, {customers}) n;
 """
-# A third of every hall to come is sold, one seat a booking; the rest of the history are cancelled bookings, spread
-# over all customers, in the order in which a cinema would have made them.
+# A third of every hall to come is sold, one seat a booking; the rest of the history are cancelled
+# bookings, spread over all customers, in the order in which a cinema would have made them.
 SALES = """
 INSERT INTO cinema_booking (user_id, show_id, status, reference)
   SELECT 1 + n % {customers}, 1 + n % {shows}, 'cancelled', 'h' || n FROM generate_series(1, {history}) n;
@@ -66,7 +74,11 @@ INSERT INTO cinema_bookingevent (booking_id, kind, mail_attempts, mail_error, ma
 
 def set_up() -> None:
     """Django, and the tables."""
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "project.settings", "LOG_LEVEL": "WARNING", "THROTTLE_BOOKING": ""}
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "LOG_LEVEL": "WARNING",
+        "THROTTLE_BOOKING": "",
+    }
     sys.path.insert(0, str(ROOT))
     import django  # only now: the settings read the environment
 
@@ -87,7 +99,13 @@ def measure() -> None:
     told: dict[str, dict[str, dict[str, float]]] = {}
     for axis, sizes in AXES.items():
         for size in sizes:
-            given = {"shows": SHOWS, "seats": SEATS, "customers": CUSTOMERS, "history": HISTORY, axis: size}
+            given = {
+                "shows": SHOWS,
+                "seats": SEATS,
+                "customers": CUSTOMERS,
+                "history": HISTORY,
+                axis: size,
+            }
             load(connection, given)
             told.setdefault(axis, {})[str(size)] = timed(given)
             print(axis, size, told[axis][str(size)], flush=True)
@@ -95,10 +113,14 @@ def measure() -> None:
 
 
 def load(connection, given: dict[str, int], more: str = "") -> None:
-    """Indexes and foreign keys are taken off while the rows come, and built anew behind them: ten times faster."""
+    """Indexes and foreign keys are taken off while the rows come, and built anew behind them: ten
+    times faster.
+    """
     values = given | {"movies": MOVIES}
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0; SET session_replication_role = replica")
+        cursor.execute(
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET session_replication_role = replica"
+        )
         cursor.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
         cursor.execute("""SELECT indexdef, indexname FROM pg_indexes
             LEFT JOIN pg_constraint ON conname = indexname
@@ -125,8 +147,16 @@ def timed(given: dict[str, int]) -> dict[str, float]:
     chance = random.Random(7)
     signed = {user: tokens.sign(user, user, "")["access"] for user in range(1, 51)}
     shows, seats = given["shows"], given["seats"]
-    free = [(show, seat) for seat in range(seats, seats // 3 + 1, -1) for show in range(1, min(shows, 400) + 1)]
-    free = iter(free[: CALLS + WARM_UP] if seats * min(shows, 400) < 10_000 else chance.sample(free, CALLS + WARM_UP))
+    free = [
+        (show, seat)
+        for seat in range(seats, seats // 3 + 1, -1)
+        for show in range(1, min(shows, 400) + 1)
+    ]
+    free = iter(
+        free[: CALLS + WARM_UP]
+        if seats * min(shows, 400) < 10_000
+        else chance.sample(free, CALLS + WARM_UP)
+    )
 
     def book():
         show, seat = next(free)
@@ -181,14 +211,25 @@ def plot() -> None:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "marquee", "font.family": "sans-serif"}
+    matplotlib.rcParams |= {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "marquee",
+        "font.family": "sans-serif",
+    }
     from matplotlib import pyplot
 
     for axis, sizes in json.loads((OUT / "growth.json").read_text()).items():
         figure, panel = pyplot.subplots(figsize=(7, 4), layout="constrained")
         for name in next(iter(sizes.values())):
-            panel.plot([int(size) for size in sizes], [told[name] for told in sizes.values()], marker="o", label=name)
-        panel.set(xscale="log", ylim=(0, None), xlabel=TITLES[axis], ylabel="milliseconds a call (median)")
+            panel.plot(
+                [int(size) for size in sizes],
+                [told[name] for told in sizes.values()],
+                marker="o",
+                label=name,
+            )
+        panel.set(
+            xscale="log", ylim=(0, None), xlabel=TITLES[axis], ylabel="milliseconds a call (median)"
+        )
         panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
         panel.grid(alpha=0.3)
         panel.legend(fontsize="small")
@@ -197,6 +238,8 @@ def plot() -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("act", choices=["measure", "plot"])
     {"measure": measure, "plot": plot}[parser.parse_args().act]()

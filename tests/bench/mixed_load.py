@@ -1,10 +1,12 @@
-"""Mixed loads for the side-by-side benchmark: stands in for its load.py, which it expects beside it as plain_load.py.
+"""Mixed loads for the side-by-side benchmark: stands in for its load.py, which it expects beside it
+as plain_load.py.
 
     reads-among-writes  of ten calls six seat maps, three show lists and a booking: every target can do it
     groups              POST book, four seats side by side, every request others (ours alone)
     journey             a hold of two seats, its confirm, and of every second one the cancel (ours alone)
 
-Everything else is the benchmark's own: clients, clock, latencies, CPU. docs/performance.md says how to run it.
+Everything else is the benchmark's own: clients, clock, latencies, CPU. docs/performance.md says how
+to run it.
 """
 
 import json
@@ -23,7 +25,11 @@ class Mixed(plain_load.Run):
 
     def _requests(self) -> Iterator[tuple[object, bytes]]:
         self.next_calls: deque[tuple[object, bytes]] = deque()
-        kinds = {"reads-among-writes": self._read_and_write, "groups": self._groups, "journey": self._journeys}
+        kinds = {
+            "reads-among-writes": self._read_and_write,
+            "groups": self._groups,
+            "journey": self._journeys,
+        }
         return kinds[self.workload]() if self.workload in kinds else super()._requests()
 
     def _read_and_write(self) -> Iterator[tuple[object, bytes]]:
@@ -34,9 +40,17 @@ class Mixed(plain_load.Run):
                 show, seat = next(seats)
                 yield 0, self._book(show, seat)
             elif kind == "map":
-                yield 0, self._get(plain_load.PATHS["seats"].format(id=self.rng.randint(1, self.shows)))
+                yield (
+                    0,
+                    self._get(plain_load.PATHS["seats"].format(id=self.rng.randint(1, self.shows))),
+                )
             else:
-                yield 0, self._get(plain_load.PATHS["shows"].format(id=self.rng.randint(1, self.movies)))
+                yield (
+                    0,
+                    self._get(
+                        plain_load.PATHS["shows"].format(id=self.rng.randint(1, self.movies))
+                    ),
+                )
 
     def _groups(self) -> Iterator[tuple[object, bytes]]:
         for show, seat in self._free(4):
@@ -67,7 +81,11 @@ class Mixed(plain_load.Run):
     def _free(self, step: int) -> Iterator[tuple[int, int]]:
         """Places that nobody has bought: the first third of every hall may be sold."""
         first = self.seats // 3 + 1
-        places = [(show, seat) for show in range(1, self.shows + 1) for seat in range(first, self.seats - step, step)]
+        places = [
+            (show, seat)
+            for show in range(1, self.shows + 1)
+            for seat in range(first, self.seats - step, step)
+        ]
         self.rng.shuffle(places)
         return iter(places)
 

@@ -1,9 +1,11 @@
-"""How long the sweep takes over a crowd of stale holds, by one worker and by two, and its longest statement.
+"""How long the sweep takes over a crowd of stale holds, by one worker and by two, and its longest
+statement.
 
     .venv/bin/python tests/bench/sweep.py [--holds 100000] [--history 400000] [--rounds 3]
 
-DATABASE_URL names an empty PostgreSQL database of its own, which is filled and emptied. A worker does what the beat's
-task has it do, in batches of HOLDS_PER_BATCH; the time runs from the first batch to the end of the last.
+DATABASE_URL names an empty PostgreSQL database of its own, which is filled and emptied. A worker
+does what the beat's task has it do, in batches of HOLDS_PER_BATCH; the time runs from the first
+batch to the end of the last.
 """
 
 import argparse
@@ -66,7 +68,9 @@ def measure(workers: int, holds: int, history: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, default in (("holds", 100_000), ("history", 400_000), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args()
@@ -74,4 +78,6 @@ if __name__ == "__main__":
     for workers in (1, 2):
         runs = [measure(workers, asked.holds, asked.history) for _ in range(asked.rounds)]
         whole, longest = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(f"{workers} worker(s): {whole:.2f} s, longest statement {1000 * longest:.0f} ms, of {asked.rounds} runs")
+        print(
+            f"{workers} worker(s): {whole:.2f} s, longest statement {1000 * longest:.0f} ms, of {asked.rounds} runs"
+        )

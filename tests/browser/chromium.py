@@ -1,4 +1,6 @@
-"""Playwright and a Chromium for it to drive, fetched where they are missing: they are for these tests alone."""
+"""Playwright and a Chromium for it to drive, fetched where they are missing: they are for these
+tests alone.
+"""
 
 import importlib
 import os
@@ -23,7 +25,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # what a page asks elsewhere is recorded, and not sent
+    # what a page asks elsewhere is recorded, and not sent
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 
 
@@ -36,7 +39,9 @@ def flags() -> list[str]:
 
 
 def path_or_skip() -> str:
-    """Where Chromium is, once Playwright is there too. In CI a browser that cannot be had is a failure."""
+    """Where Chromium is, once Playwright is there too. In CI a browser that cannot be had is a
+    failure.
+    """
     try:
         require_playwright()
         return path()
@@ -49,11 +54,20 @@ def require_playwright() -> None:
     if find_spec("playwright"):
         return
     if sys.prefix == sys.base_prefix:
-        raise CannotBeHad(f"Playwright is missing, and this Python is no venv to install {LOCK.name} into.")
-    pip = [sys.executable if find_spec("pip") else getattr(sys, "_base_executable", sys.executable), "-m", "pip"]
+        raise CannotBeHad(
+            f"Playwright is missing, and this Python is no venv to install {LOCK.name} into."
+        )
+    pip = [
+        sys.executable if find_spec("pip") else getattr(sys, "_base_executable", sys.executable),
+        "-m",
+        "pip",
+    ]
     patience = ["--quiet", "--disable-pip-version-check", "--retries=1", "--timeout=15"]
     install = ["install", *patience, "--require-hashes", f"--requirement={LOCK}"]
-    _run([*pip, f"--python={sys.executable}", *install], "Playwright is missing, and pip could not install it")
+    _run(
+        [*pip, f"--python={sys.executable}", *install],
+        "Playwright is missing, and pip could not install it",
+    )
     importlib.invalidate_caches()
 
 
@@ -62,9 +76,19 @@ def path() -> str:
     if found := _installed():
         return found
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise CannotBeHad("Chromium is missing: install it (Debian, as root: apt-get install chromium).")
+        raise CannotBeHad(
+            "Chromium is missing: install it (Debian, as root: apt-get install chromium)."
+        )
     _run(["apt-get", "-q", "update"], "Chromium is missing, and apt-get could not ask for it")
-    install = ["apt-get", "-q", "install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"]
+    install = [
+        "apt-get",
+        "-q",
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "chromium",
+        "fonts-dejavu-core",
+    ]
     _run(install, "Chromium is missing, and apt-get could not install it")
     if found := _installed():
         return found
@@ -78,7 +102,12 @@ def _installed() -> str | None:
 def _run(command: Sequence[str], failure: str) -> None:
     try:
         done = subprocess.run(
-            command, env=os.environ | APT, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+            command,
+            env=os.environ | APT,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotBeHad(f"{failure}: {type(error).__name__}.") from None

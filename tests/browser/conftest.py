@@ -36,7 +36,9 @@ class Product(Up):
 
     def ask(self, path: str, body: object = None, token: str = "") -> Any:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
         with urlopen(Request(self.url + path, data, headers), timeout=10) as answer:
             return json.load(answer)
 
@@ -44,11 +46,13 @@ class Product(Up):
         return str(self.ask("/api/login/", {"username": username, "password": PASSWORD})["access"])
 
 
-# Scoped to the package: while Playwright runs, Django takes this thread for one that must not ask a database.
+# Scoped to the package: while Playwright runs, Django takes this thread for one that must not ask a
+# database.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium.path_or_skip()
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may have come in this second
+    # it may have come in this second
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=path, args=chromium.flags())
@@ -59,7 +63,10 @@ def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     login = f"{FLOWER_LOGIN['username']}:{FLOWER_LOGIN['password']}"
     no_throttles = {"THROTTLE_BOOKING": "", "THROTTLE_LOGIN": ""}
     product = Product(
-        tmp_path_factory.mktemp("browser"), TIME_ZONE=where_it_is_noon(), FLOWER_BASIC_AUTH=login, **no_throttles
+        tmp_path_factory.mktemp("browser"),
+        TIME_ZONE=where_it_is_noon(),
+        FLOWER_BASIC_AUTH=login,
+        **no_throttles,
     )
     try:
         product.wait_for(UP)
@@ -72,10 +79,14 @@ def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="package")
 def crowd(product: Product) -> None:
-    """Halls that look like those of a good evening: more seats of the next shows booked, and some held."""
+    """Halls that look like those of a good evening: more seats of the next shows booked, and some
+    held.
+    """
     token, chance = product.token_of("customer"), Random(7)
     films = product.ask("/api/movies/")["items"]
-    shows = [show for film in films for show in product.ask(f"/api/movies/{film['id']}/shows/")["items"]]
+    shows = [
+        show for film in films for show in product.ask(f"/api/movies/{film['id']}/shows/")["items"]
+    ]
     for show in sorted(shows, key=lambda show: str(show["date_time"]))[:12]:
         taken = set(product.ask(f"/api/shows/{show['id']}/seats/")["taken"])
         for deed in ["book"] * chance.randint(1, 4) + ["hold"]:
@@ -87,17 +98,24 @@ def crowd(product: Product) -> None:
 
 
 def where_it_is_noon() -> str:
-    """The cinema's zone, in which the demo programme has shows for tonight, whatever the hour of this run."""
+    """The cinema's zone, in which the demo programme has shows for tonight, whatever the hour of
+    this run.
+    """
     hours = 12 - datetime.now(UTC).hour
     return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"  # east of Greenwich is minus there
 
 
 @pytest.fixture
 def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
-    """A fresh profile. Whatever a test does in it: nothing is asked of another machine, and no page complains."""
+    """A fresh profile. Whatever a test does in it: nothing is asked of another machine, and no page
+    complains.
+    """
     login = FLOWER_LOGIN | {"origin": product.flower_url}
     context = browser.new_context(
-        viewport={"width": 1280, "height": 800}, http_credentials=login, color_scheme="light", reduced_motion="reduce"
+        viewport={"width": 1280, "height": 800},
+        http_credentials=login,
+        color_scheme="light",
+        reduced_motion="reduce",
     )
     context.set_default_timeout(10_000)
     witness = Witness(context, product.url, product.flower_url)

@@ -1,4 +1,6 @@
-"""How well the texts of a page stand out from what is behind them, as WCAG measures it: 4.5 is readable."""
+"""How well the texts of a page stand out from what is behind them, as WCAG measures it: 4.5 is
+readable.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pictures for the README: what a page shows, as a PNG of 256 colours, which is half as large as the browser's own."""
+"""Pictures for the README: what a page shows, as a PNG of 256 colours, which is half as large as
+the browser's own.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def keep(page: Page, path: Path, *, whole: bool) -> None:
 
     page.mouse.move(0, 0)
     if whole:  # as on a screen that is high enough: what is fixed to its lower edge is there too
-        page.set_viewport_size({"width": 1280, "height": page.evaluate("document.documentElement.scrollHeight")})
+        page.set_viewport_size(
+            {"width": 1280, "height": page.evaluate("document.documentElement.scrollHeight")}
+        )
     shown = Image.open(BytesIO(page.screenshot(animations="disabled")))
     path.parent.mkdir(parents=True, exist_ok=True)
     shown.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -1,4 +1,6 @@
-"""A clerk in a real browser: from the front page to a booked seat, to its booking again, and to its cancelling."""
+"""A clerk in a real browser: from the front page to a booked seat, to its booking again, and to its
+cancelling.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def test_a_clerk_books_finds_and_cancels_a_seat(
     page: Page, product: Product, tonight: Locator, picture: Callable[..., None]
 ) -> None:
     show_id = int(tonight.get_attribute("data-show") or 0)
-    page.locator("#mails a").filter(has_text=re.compile(r"^\s*0 owed")).wait_for(timeout=60_000)  # by itself
+    page.locator("#mails a").filter(has_text=re.compile(r"^\s*0 owed")).wait_for(
+        timeout=60_000
+    )  # by itself
     summary = page.locator("#summary").filter(has_text="All runs").bounding_box()
     assert summary["y"] + summary["height"] < page.viewport_size["height"]  # seen without scrolling
     picture(page, "dashboard", whole=True)
@@ -38,7 +42,9 @@ def test_a_clerk_books_finds_and_cancels_a_seat(
     page.get_by_role("button", name="Yes").click()
 
     seat(page, number, "booked").wait_for()
-    seat(onlooker, number, "booked").wait_for()  # by itself: the picture is fetched every few seconds
+    seat(
+        onlooker, number, "booked"
+    ).wait_for()  # by itself: the picture is fetched every few seconds
     reference = re.search(r"Booked: (\w+), seat", page.locator("body").inner_text())[1]
     assert product.ask(f"/api/shows/{show_id}/seats/")["taken"] == sorted([*taken, number])
 
@@ -69,7 +75,9 @@ def test_a_clerk_frees_a_hold_at_its_seat(page: Page, product: Product, tonight:
 def test_every_page_of_the_menu_asks_nothing_of_the_internet(page: Page, product: Product) -> None:
     """What they ask for, and what they complain of, is judged behind every test of this folder."""
     log_in(page, product, "admin")
-    menu = page.locator("a[href^='/admin/cinema/'], a[href^='/admin/auth/'], a[href^='/admin/axes/']")
+    menu = page.locator(
+        "a[href^='/admin/cinema/'], a[href^='/admin/auth/'], a[href^='/admin/axes/']"
+    )
     paths = {str(link.get_attribute("href")).partition("?")[0] for link in menu.all()}
     paths |= {"/admin/password_change/", "/admin/cinema/show/add/", "/admin/cinema/show/1/change/"}
     assert len(paths) > 10

@@ -28,7 +28,9 @@ def test_book_by_try_it_out(page: Page, product: Product, picture: Callable[...,
 
     assert (status, body["status"], body["seat_number"]) == ("201", "booked", seat)
     assert seat in product.ask("/api/shows/1/seats/")["taken"]
-    assert product.ask(f"/api/bookings/{body['id']}/", token=token)["reference"] == body["reference"]
+    assert (
+        product.ask(f"/api/bookings/{body['id']}/", token=token)["reference"] == body["reference"]
+    )
     page.get_by_role("heading", name="Request URL").evaluate(TO_THE_TOP)
     answer = page.locator(".live-responses-table").bounding_box()
     page.set_viewport_size({"width": 1280, "height": round(answer["y"] + answer["height"]) + 8})
@@ -60,7 +62,9 @@ def operation(page: Page, path: str) -> Locator:
     return page.locator(".opblock", has=page.locator(f'[data-path="{path}"]'))
 
 
-def try_it_out(call: Locator, show_id: str, body: dict[str, object]) -> tuple[str, dict[str, object]]:
+def try_it_out(
+    call: Locator, show_id: str, body: dict[str, object]
+) -> tuple[str, dict[str, object]]:
     """Status and body as Swagger shows them below the call."""
     call.locator(".opblock-summary-control").click()
     call.get_by_role("button", name="Try it out").click()

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_flower_shows_the_worker_and_its_tasks(page: Page, product: Product, picture: Callable[..., None]) -> None:
+def test_flower_shows_the_worker_and_its_tasks(
+    page: Page, product: Product, picture: Callable[..., None]
+) -> None:
     page.goto(f"{product.flower_url}/workers")
     page.locator("#workers-table").get_by_text("celery@").wait_for()
     page.get_by_text("Online", exact=True).first.wait_for()

@@ -43,7 +43,9 @@ def test_the_front_page_can_be_read(page: Page, tonight: Locator) -> None:
     page.evaluate(TICK)
 
     assert contrast.unreadable(page) == {}
-    assert {"Tonight", "Find", "What the house runs on", "All runs", "a tick"} <= set(contrast.of_texts(page))
+    assert {"Tonight", "Find", "What the house runs on", "All runs", "a tick"} <= set(
+        contrast.of_texts(page)
+    )
 
 
 def test_the_hall_and_its_question_can_be_read(

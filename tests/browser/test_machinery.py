@@ -1,4 +1,6 @@
-"""The browser tests can fail: the witness sees a request that leaves, and an error; and Flower asks for a password."""
+"""The browser tests can fail: the witness sees a request that leaves, and an error; and Flower asks
+for a password.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_the_witness_sees_what_leaves_and_what_is_complained_of(browser: Browser, product: Product) -> None:
+def test_the_witness_sees_what_leaves_and_what_is_complained_of(
+    browser: Browser, product: Product
+) -> None:
     context = browser.new_context()
     witness = Witness(context, product.url)
     page = context.new_page()
@@ -39,8 +43,12 @@ def test_the_witness_sees_what_leaves_and_what_is_complained_of(browser: Browser
     assert any("a defect" in complaint for complaint in witness.complaints)
 
 
-@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
-def test_a_browser_that_cannot_be_had_is_told_and_in_ci_a_failure(monkeypatch, tmp_path, ci, outcome) -> None:
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_a_browser_that_cannot_be_had_is_told_and_in_ci_a_failure(
+    monkeypatch, tmp_path, ci, outcome
+) -> None:
     """Neither Chromium nor apt-get is on this PATH."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CI", ci)
@@ -58,5 +66,7 @@ def test_playwright_that_cannot_be_installed_is_told(monkeypatch, tmp_path) -> N
     monkeypatch.setattr(chromium, "find_spec", lambda name: None)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
 
-    with pytest.raises(chromium.CannotBeHad, match="Playwright is missing, and pip could not install it: "):
+    with pytest.raises(
+        chromium.CannotBeHad, match="Playwright is missing, and pip could not install it: "
+    ):
         chromium.require_playwright()

@@ -1,4 +1,6 @@
-"""Pages that stay open: what changes is seen without a reload, and where it no longer can be, they say so."""
+"""Pages that stay open: what changes is seen without a reload, and where it no longer can be, they
+say so.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +45,18 @@ def line(request: pytest.FixtureRequest, page: Page, tonight: Locator) -> Locato
     return page.locator(f"#{request.param}")
 
 
-def test_an_open_page_says_that_nobody_answers_and_that_the_session_has_ended(page: Page, line: Locator) -> None:
+def test_an_open_page_says_that_nobody_answers_and_that_the_session_has_ended(
+    page: Page, line: Locator
+) -> None:
     page.evaluate(ASK_AT_ONCE)
     page.wait_for_timeout(500)
     assert (line.get_attribute("role"), line.is_visible()) == ("status", False)
 
     page.evaluate(DOWN)
     page.evaluate(ASK_AT_ONCE)
-    line.filter(has_text=re.compile(r"^Marquee does not answer; .+ is from \d\d:\d\d\.$")).wait_for()
+    line.filter(
+        has_text=re.compile(r"^Marquee does not answer; .+ is from \d\d:\d\d\.$")
+    ).wait_for()
 
     page.evaluate(UP_AGAIN)
     page.evaluate(ASK_AT_ONCE)
@@ -76,10 +82,15 @@ def test_tonight_turns_by_itself_and_the_keyboard_stays_where_it_was(
 
     page.evaluate(ASK_AT_ONCE)
     figure.filter(has_text=re.compile(f"^{sold + 1}$")).wait_for()
-    assert page.evaluate("[window.same, document.activeElement.dataset.show]") == [True, str(show_id)]
+    assert page.evaluate("[window.same, document.activeElement.dataset.show]") == [
+        True,
+        str(show_id),
+    ]
 
 
-def test_an_answer_to_what_is_no_longer_chosen_is_not_drawn(page: Page, product: Product, tonight: Locator) -> None:
+def test_an_answer_to_what_is_no_longer_chosen_is_not_drawn(
+    page: Page, product: Product, tonight: Locator
+) -> None:
     show_id = int(tonight.get_attribute("data-show") or 0)
     number = free_seats(product, show_id)[0]
     tonight.click()

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
-# ReDoc names its maker's logo, and the page's policy keeps the browser from asking for it: one line, and no request.
+# ReDoc names its maker's logo, and the page's policy keeps the browser from asking for it: one
+# line, and no request.
 LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"
-KNOWN = re.compile(rf"Loading the image '{re.escape(LOGO)}' violates the following Content Security Policy directive")
+KNOWN = re.compile(
+    rf"Loading the image '{re.escape(LOGO)}' violates the following Content Security Policy directive"
+)
 NOT_SENT = {"data", "blob", "about"}
 
 
@@ -30,9 +33,15 @@ class Witness:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
     def elsewhere(self) -> list[str]:
-        """What was asked of another place than ours; what a page's own policy has blocked was not asked."""
+        """What was asked of another place than ours; what a page's own policy has blocked was not
+        asked.
+        """
         split = [(url, urlsplit(url)) for url in self.requests]
-        foreign = [url for url, parts in split if parts.scheme not in NOT_SENT and parts.netloc not in self.own]
+        foreign = [
+            url
+            for url, parts in split
+            if parts.scheme not in NOT_SENT and parts.netloc not in self.own
+        ]
         return [url for url in foreign if url not in self.blocked]
 
     def _failed(self, request: Request) -> None:

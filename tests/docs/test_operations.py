@@ -1,4 +1,6 @@
-"""docs/operations.md: what it lets an operator ask of a database is answered, and finds what is wrong there."""
+"""docs/operations.md: what it lets an operator ask of a database is answered, and finds what is
+wrong there.
+"""
 
 import re
 import shutil
@@ -39,7 +41,9 @@ def test_the_page_has_its_questions_to_the_database():
 @pytest.mark.skipif(not shutil.which("psql"), reason="psql is not installed")
 @pytest.mark.parametrize("command", commands())
 def test_each_question_to_the_database_is_answered(command, tmp_path):
-    done = subprocess.run(["bash", "-c", command], env=environment(tmp_path), capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment(tmp_path), capture_output=True, text=True
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -48,7 +52,9 @@ def broken() -> dict[str, int]:
     """The counts that are not 0."""
     with connection.cursor() as cursor:
         cursor.execute(PROMISES.read_text())
-        counts = dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+        counts = dict(
+            zip([column.name for column in cursor.description], cursor.fetchone(), strict=True)
+        )
     assert len(counts) == 7
     return {name: count for name, count in counts.items() if count}
 

@@ -30,7 +30,9 @@ def rows(title: str) -> list[list[str]]:
 
 def block(language: str, title: str) -> str:
     """The section's first block of code in that language; a comment in it is no heading."""
-    return re.search(rf"^#+ {title}\n.*?^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
+    return re.search(
+        rf"^#+ {title}\n.*?^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
+    )[1]
 
 
 def settings_read() -> dict[str, object]:
@@ -40,7 +42,9 @@ def settings_read() -> dict[str, object]:
     calls = [call for call in calls if re.fullmatch(r"env\.\w+", ast.unparse(call.func))]
     named = [call for call in calls if isinstance(call.args[0], ast.Constant)]
     return {
-        call.args[0].value: call.args[1].value if call.args[1:] and isinstance(call.args[1], ast.Constant) else ...
+        call.args[0].value: call.args[1].value
+        if call.args[1:] and isinstance(call.args[1], ast.Constant)
+        else ...
         for call in named
     }
 
@@ -56,7 +60,8 @@ def test_the_settings_table_tells_the_defaults():
     assert len(plain) > 15
     shown = {True: "on", False: "off"}
     assert {name: told[name] for name in plain} == {
-        name: shown[value] if isinstance(value, bool) else str(value) for name, value in plain.items()
+        name: shown[value] if isinstance(value, bool) else str(value)
+        for name, value in plain.items()
     }
 
 
@@ -69,14 +74,22 @@ def test_the_refusals_table_is_the_codes_and_statuses_of_the_code():
 
 def test_the_house_names_every_file():
     house = section("The house")
-    files = [path for room in ("project", "cinema", "workers") for path in (BASE_DIR / room).rglob("*.py")]
+    files = [
+        path
+        for room in ("project", "cinema", "workers")
+        for path in (BASE_DIR / room).rglob("*.py")
+    ]
     files = [path for path in files if path.stat().st_size and "migrations" not in path.parts]
 
     assert len(files) > 30
-    assert [str(path) for path in files if not re.search(rf"\b{re.escape(path.name)}`", house)] == []
+    assert [
+        str(path) for path in files if not re.search(rf"\b{re.escape(path.name)}`", house)
+    ] == []
 
 
-@pytest.mark.parametrize("path", sorted(BASE_DIR.glob("project/*.lock")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(BASE_DIR.glob("project/*.lock")), ids=lambda path: path.name
+)
 def test_a_lock_holds_hashes_and_no_address(path):
     text = path.read_text(encoding="utf-8")
 
@@ -101,10 +114,16 @@ def test_check_deploy_has_nothing_to_say_to_the_production_settings(tmp_path):
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     done = subprocess.run(command, cwd=BASE_DIR, env=production, capture_output=True, text=True)
 
-    assert (done.returncode, done.stdout) == (0, "System check identified no issues (1 silenced).\n"), done.stderr
+    assert (done.returncode, done.stdout) == (
+        0,
+        "System check identified no issues (1 silenced).\n",
+    ), done.stderr
 
 
-@pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="the walk is written for bash and curl")
+@pytest.mark.skipif(
+    not (shutil.which("bash") and shutil.which("curl")),
+    reason="the walk is written for bash and curl",
+)
 @pytest.mark.django_db(transaction=True, reset_sequences=True)
 def test_the_walk_by_curl_works_as_written(live_server, settings):
     settings.DEBUG = True  # demo data is for development
@@ -112,7 +131,9 @@ def test_the_walk_by_curl_works_as_written(live_server, settings):
     walk = block("bash", "A booking by curl").replace("http://localhost:8000", live_server.url)
     assert live_server.url in walk
 
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", walk], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", walk], capture_output=True, text=True, timeout=60
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     answers = [json.loads(line) for line in done.stdout.splitlines()]

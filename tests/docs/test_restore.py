@@ -1,4 +1,6 @@
-"""The backup page's own commands bring a database back, and its last one tells whether the promises are kept in it."""
+"""The backup page's own commands bring a database back, and its last one tells whether the promises
+are kept in it.
+"""
 
 import os
 import re
@@ -41,7 +43,11 @@ def the_pages_commands(restored: str) -> str:
     """Its blocks for bash, with our address for the page's and our name for the new database."""
     section = re.search(r"^## Backup and restore\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL)[1]
     blocks = "".join(re.findall(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
-    assert [program for program in (*PROGRAMS[1:], "migrate --check", ON_THE_PAGE) if program not in blocks] == []
+    assert [
+        program
+        for program in (*PROGRAMS[1:], "migrate --check", ON_THE_PAGE)
+        if program not in blocks
+    ] == []
     there = urlsplit(database_url())._replace(path=f"/{restored}").geturl()
     ours = blocks.replace(ON_THE_PAGE, there).replace("marquee_restored", restored)
     return ours.replace("python3 manage.py", f"{sys.executable} {BASE_DIR}/manage.py")
@@ -52,10 +58,16 @@ def broken(restored: str, tmp_path: Path) -> dict[str, int]:
     (tmp_path / "docs").symlink_to(BASE_DIR / "docs")
     script, variables = the_pages_commands(restored), environment(tmp_path)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=variables, capture_output=True, text=True
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    names, _, counts, *_ = [line.split("|") for line in done.stdout.splitlines() if "|" in line or "+" in line]
+    names, _, counts, *_ = [
+        line.split("|") for line in done.stdout.splitlines() if "|" in line or "+" in line
+    ]
     told = {name.strip(): int(count) for name, count in zip(names, counts, strict=True)}
     assert len(told) == 7
     return {name: count for name, count in told.items() if count}

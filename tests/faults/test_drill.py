@@ -1,4 +1,5 @@
-"""The drill itself: what it offers, and that it fails under every negative control and under nothing else.
+"""The drill itself: what it offers, and that it fails under every negative control and under
+nothing else.
 
 A run takes half a minute, so those that run it are left out unless DRILL is set, as the gate does.
 """
@@ -23,10 +24,17 @@ CATCHERS = sorted({control.caught_by for control in CONTROLS.values()})
 
 def drill(*words: str) -> subprocess.CompletedProcess[str]:
     """As from a shell: nothing of this suite's own settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
     command = [sys.executable, "manage.py", "drill", *words]
     return subprocess.run(
-        command, env=kept, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        command,
+        env=kept,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -35,11 +43,15 @@ def test_it_lists_every_fault():
     assert listed == [fault.name for fault in FAULTS]
 
 
-@pytest.mark.parametrize("words", [("--fault", "fire"), ("--fault", "deadlock", "--break", "nothing")])
+@pytest.mark.parametrize(
+    "words", [("--fault", "fire"), ("--fault", "deadlock", "--break", "nothing")]
+)
 def test_it_refuses_what_it_does_not_know_with_a_sentence(words):
     ran = drill(*words)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert f"There is no {'guard' if '--break' in words else 'fault'} named {words[-1]}" in ran.stderr
+    assert (
+        f"There is no {'guard' if '--break' in words else 'fault'} named {words[-1]}" in ran.stderr
+    )
     assert "Traceback" not in ran.stderr
 
 

@@ -1,4 +1,6 @@
-"""The drill's customers and their journal: a call is known before it is sent, and its end is told as it was."""
+"""The drill's customers and their journal: a call is known before it is sent, and its end is told
+as it was.
+"""
 
 import socket
 import threading
@@ -29,17 +31,26 @@ def http(status: str, body: bytes) -> bytes:
         (b"", UNKNOWN, None),
     ],
 )
-def test_the_journal_knows_a_call_before_it_is_sent_and_how_it_ended(answer, outcome, status, monkeypatch):
+def test_the_journal_knows_a_call_before_it_is_sent_and_how_it_ended(
+    answer, outcome, status, monkeypatch
+):
     journal = Journal()
     with socket.create_server((HOST, 0)) as listener:
         client = Client(journal, listener.getsockname()[1], "somebody")
         before = []
-        monkeypatch.setattr(HTTPConnection, "connect", noting(before, journal, HTTPConnection.connect))
+        monkeypatch.setattr(
+            HTTPConnection, "connect", noting(before, journal, HTTPConnection.connect)
+        )
         threading.Thread(target=answering, args=(listener, answer), daemon=True).start()
         call = client.call("book", "POST", "/api/shows/1/book/", {"seat_number": 5}, key="k")
         client.close()
     assert before == ["sent"]
-    assert (call.outcome, call.status, call.key, call.body) == (outcome, status, "k", {"seat_number": 5})
+    assert (call.outcome, call.status, call.key, call.body) == (
+        outcome,
+        status,
+        "k",
+        {"seat_number": 5},
+    )
     assert call.sent_at <= call.ended_at
 
 
@@ -80,7 +91,19 @@ class Told:
     def call(self, act, method, path, body=None, key=None, etag=None) -> Call:
         outcome, status, code = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
         answer = {"items": []} if act == "my_bookings" else None
-        call = Call(0, 1, act, method, path, body, key, outcome=outcome, status=status, code=code, answer=answer)
+        call = Call(
+            0,
+            1,
+            act,
+            method,
+            path,
+            body,
+            key,
+            outcome=outcome,
+            status=status,
+            code=code,
+            answer=answer,
+        )
         self.calls.append(call)
         return call
 
@@ -98,7 +121,9 @@ LOST, SOLD = (UNKNOWN, None, None), (OK, 201, None)
 
 def test_a_customer_repeats_an_unknown_outcome_with_the_same_key_and_body(monkeypatch):
     client = Told(LOST, LOST, (REFUSED, 503, "unavailable"), (REFUSED, 401, "token_invalid"), SOLD)
-    customer(client, monkeypatch)._persist("book", "/api/shows/1/book/", {"seat_number": 5}, keyed=True)
+    customer(client, monkeypatch)._persist(
+        "book", "/api/shows/1/book/", {"seat_number": 5}, keyed=True
+    )
     assert len(client.calls) == 5
     assert len({(call.key, call.path, str(call.body)) for call in client.calls}) == 1
     assert client.calls[0].key
@@ -107,7 +132,9 @@ def test_a_customer_repeats_an_unknown_outcome_with_the_same_key_and_body(monkey
 
 def test_a_sale_without_a_key_is_not_repeated_when_its_outcome_is_unknown(monkeypatch):
     client = Told(LOST, SOLD)
-    customer(client, monkeypatch)._persist("book", "/api/shows/1/book/", {"seat_number": 5}, keyed=False)
+    customer(client, monkeypatch)._persist(
+        "book", "/api/shows/1/book/", {"seat_number": 5}, keyed=False
+    )
     assert [call.act for call in client.calls] == ["book"]
 
 

@@ -78,7 +78,9 @@ def a_confirmed_booking_has_expired(world: World):
 @breach("acknowledged_bookings_stand")
 def a_cancel_that_answered_200_did_nothing(world: World):
     booked = world.sold("book", NOW - 20, seats=(7,))
-    world.call("cancel", NOW - 19, booking=booked, answer=world.told(booked) | {"status": "cancelled"})
+    world.call(
+        "cancel", NOW - 19, booking=booked, answer=world.told(booked) | {"status": "cancelled"}
+    )
 
 
 @breach("acknowledged_bookings_stand")
@@ -89,7 +91,15 @@ def a_booking_has_other_seats_than_it_was_told(world: World):
 
 @breach("acknowledged_bookings_stand")
 def a_booking_is_told_to_another_customer(world: World):
-    world.call("booking", NOW - 5, user=1, booking=2, method="GET", path="/api/bookings/2/", answer=world.told(2))
+    world.call(
+        "booking",
+        NOW - 5,
+        user=1,
+        booking=2,
+        method="GET",
+        path="/api/bookings/2/",
+        answer=world.told(2),
+    )
 
 
 @breach("acknowledged_bookings_stand")
@@ -108,7 +118,9 @@ def a_refused_call_booked(world: World):
 def one_unknown_call_booked_twice(world: World):
     for _ in range(2):
         world.cancelled(world.sold("book", NOW - 5, seats=(8,)), NOW - 4.9)
-        world.journal.calls = [call for call in world.journal.calls if call.path != "/api/shows/1/book/" or call.key]
+        world.journal.calls = [
+            call for call in world.journal.calls if call.path != "/api/shows/1/book/" or call.key
+        ]
         world.events[-2][3] = world.bookings[len(world.bookings)][7]
     world.events[-2][3] = world.events[-1][3] = NOW - 4.9
     world.unknown("book", NOW - 5, seats=(8,))
@@ -132,17 +144,29 @@ def a_booking_is_cancelled_and_nobody_asked(world: World):
 def a_refused_confirm_booked(world: World):
     world.confirmed(world.sold("hold", NOW - 5, seats=(8,)), NOW - 4)
     world.journal.calls.pop()
-    world.refused("confirm", NOW - 4, 409, "seat_contended", booking=7, headers={"retry-after": "1"})
+    world.refused(
+        "confirm", NOW - 4, 409, "seat_contended", booking=7, headers={"retry-after": "1"}
+    )
 
 
 @breach("one_answer_per_key")
 def a_repeat_has_another_body(world: World):
-    world.call("book", NOW - 95, seats=(1, 2), key="k1", answer=world.told(1) | {"more": 1}, status=201)
+    world.call(
+        "book", NOW - 95, seats=(1, 2), key="k1", answer=world.told(1) | {"more": 1}, status=201
+    )
 
 
 @breach("one_answer_per_key")
 def a_repeat_of_an_answered_key_is_refused(world: World):
-    world.refused("book", NOW - 80, 409, "seat_contended", seats=(1, 2), key="k1", headers={"retry-after": "1"})
+    world.refused(
+        "book",
+        NOW - 80,
+        409,
+        "seat_contended",
+        seats=(1, 2),
+        key="k1",
+        headers={"retry-after": "1"},
+    )
 
 
 @breach("keys_keep_successes_alone")
@@ -162,7 +186,9 @@ def a_stale_hold_blocks_its_seat(world: World):
 
 @breach("taken_seats_are_taken")
 def a_twin_hears_seat_taken_by_its_own_twin(world: World):
-    world.refused("book", NOW - 100, 409, "seat_taken", seats=(1, 2), key="k1", extra={"seats": [1, 2]})
+    world.refused(
+        "book", NOW - 100, 409, "seat_taken", seats=(1, 2), key="k1", extra={"seats": [1, 2]}
+    )
 
 
 @breach("seats_follow_their_booking")
@@ -374,7 +400,9 @@ def a_status_is_not_declared(world: World):
 
 @breach("answers_are_in_the_contract")
 def a_refusal_is_a_page(world: World):
-    world.refused("book", NOW - 5, 404, "not_found", seats=(8,), headers={"content-type": "text/html"})
+    world.refused(
+        "book", NOW - 5, 404, "not_found", seats=(8,), headers={"content-type": "text/html"}
+    )
 
 
 @breach("answers_are_in_the_contract")
@@ -405,7 +433,9 @@ def memory_grows(world: World):
 CASES = [(invariant, change) for invariant, changes in BREACHES.items() for change in changes]
 
 
-@pytest.mark.parametrize(("invariant", "change"), CASES, ids=[change.__name__ for _, change in CASES])
+@pytest.mark.parametrize(
+    ("invariant", "change"), CASES, ids=[change.__name__ for _, change in CASES]
+)
 def test_a_breach_is_told_by_its_invariant_alone(invariant, change):
     world = a_sound_world()
     change(world)
@@ -454,7 +484,10 @@ def test_times_are_read_as_each_database_gives_them():
     world = a_sound_world()
     query = world.query
     naive = lambda value: value.replace(tzinfo=None) if isinstance(value, datetime) else value  # noqa: E731
-    for form in (naive, lambda value: naive(value).isoformat(" ") if isinstance(value, datetime) else value):
+    for form in (
+        naive,
+        lambda value: naive(value).isoformat(" ") if isinstance(value, datetime) else value,
+    ):
         world.query = lambda sql, form=form: [tuple(map(form, row)) for row in query(sql)]
         assert world.breaches() == []
 
@@ -465,7 +498,9 @@ class Customer:
     def __init__(self, journal: Journal):
         self.journal, self.api = journal, Api(a_caller())
 
-    def __call__(self, act: str, path: str, body: Any = None, key: str | None = None) -> dict[str, Any]:
+    def __call__(
+        self, act: str, path: str, body: Any = None, key: str | None = None
+    ) -> dict[str, Any]:
         call = self.journal.send(self.api.caller.user_id, act, "POST", path, body, key)
         response = self.api.post(path, body, **({"Idempotency-Key": key} if key else {}))
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -504,7 +539,18 @@ def a_real_run() -> Facts:
 def test_a_run_of_the_product_breaches_nothing():
     facts = a_real_run()
     assert breaches(facts) == []
-    assert [call.status for call in facts.calls] == [201, 201, 201, 409, 200, 200, 200, 201, 201, 409]
+    assert [call.status for call in facts.calls] == [
+        201,
+        201,
+        201,
+        409,
+        200,
+        200,
+        200,
+        201,
+        201,
+        409,
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -512,4 +558,6 @@ def test_the_rows_of_the_product_are_judged():
     booking = a_booking()
     BookingSeat.objects.filter(booking=booking).update(taken=None)
     facts = Facts(rows, Journal(), [], HOLD_SECONDS, LEASE_SECONDS)
-    assert breaches(facts) == [f"seats_follow_their_booking: Seat 5 of booked booking {booking.pk} is free."]
+    assert breaches(facts) == [
+        f"seats_follow_their_booking: Seat 5 of booked booking {booking.pk} is free."
+    ]

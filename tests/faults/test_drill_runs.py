@@ -24,8 +24,16 @@ def test_one_verdict_that_is_not_kept_fails_the_run(other):
 
 
 def test_a_breach_breaks_a_verdict_also_of_a_fault_that_did_not_happen():
-    kept, broken, nothing = Verdict("a"), Verdict("b"), Verdict("c", verdict=NOT_HAPPENED, told=["No call met it."])
-    for verdict, sentences in ((kept, []), (broken, ["seats: sold twice."]), (nothing, ["seats: sold twice."])):
+    kept, broken, nothing = (
+        Verdict("a"),
+        Verdict("b"),
+        Verdict("c", verdict=NOT_HAPPENED, told=["No call met it."]),
+    )
+    for verdict, sentences in (
+        (kept, []),
+        (broken, ["seats: sold twice."]),
+        (nothing, ["seats: sold twice."]),
+    ):
         verdict.break_by(sentences)
     assert [kept.verdict, broken.verdict, nothing.verdict] == [KEPT, BROKEN, BROKEN]
     assert broken.told == ["seats: sold twice."]
@@ -34,9 +42,16 @@ def test_a_breach_breaks_a_verdict_also_of_a_fault_that_did_not_happen():
 
 @pytest.mark.parametrize(
     ("tries", "left"),
-    [([NOT_HAPPENED, KEPT], KEPT), ([NOT_HAPPENED] * 2, NOT_HAPPENED), ([BROKEN], BROKEN), ([KEPT], KEPT)],
+    [
+        ([NOT_HAPPENED, KEPT], KEPT),
+        ([NOT_HAPPENED] * 2, NOT_HAPPENED),
+        ([BROKEN], BROKEN),
+        ([KEPT], KEPT),
+    ],
 )
-def test_a_fault_that_did_not_happen_is_tried_once_more_and_a_broken_promise_never(monkeypatch, tries, left):
+def test_a_fault_that_did_not_happen_is_tried_once_more_and_a_broken_promise_never(
+    monkeypatch, tries, left
+):
     verdicts = iter([Verdict("flood", verdict=one) for one in tries])
     monkeypatch.setattr(Run, "_one", lambda self, fault: next(verdicts))
     monkeypatch.setattr(Run, "_at_the_end", lambda self: Verdict("the end"))
@@ -49,13 +64,19 @@ def test_a_fault_that_did_not_happen_is_tried_once_more_and_a_broken_promise_nev
 
 def test_a_fault_that_fails_half_way_leaves_no_trap_behind(monkeypatch):
     stage = MagicMock()
-    for name, answer in (("_calm", Window(start=0.0)), ("_measure_recovery", None), ("_new_breaches", [])):
+    for name, answer in (
+        ("_calm", Window(start=0.0)),
+        ("_measure_recovery", None),
+        ("_new_breaches", []),
+    ):
         monkeypatch.setattr(Run, name, lambda self, *_, answer=answer: answer)
 
     def late(_stage):
         raise Late("a confirm has not come")
 
-    verdict = Run(stage, Report(total=1, progress=StringIO()))._one(Fault("flood", "Water.", during=late))
+    verdict = Run(stage, Report(total=1, progress=StringIO()))._one(
+        Fault("flood", "Water.", during=late)
+    )
 
     assert (verdict.verdict, verdict.told) == (NOT_HAPPENED, ["a confirm has not come"])
     stage.heal_links.assert_called_once_with()

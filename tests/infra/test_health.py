@@ -104,7 +104,10 @@ def test_without_redis_nobody_knows_of_the_workers(settings, all_well):
 
 
 def test_workers_and_beat_that_were_never_heard_of_are_told(anonymous):
-    assert anonymous.get("/readyz").json() == {"status": "degraded", "degraded": ["workers", "beat"]}
+    assert anonymous.get("/readyz").json() == {
+        "status": "degraded",
+        "degraded": ["workers", "beat"],
+    }
     assert told()["workers"] == "0 workers."
 
 
@@ -114,7 +117,9 @@ def test_a_silent_worker_is_told_and_forgotten_after_an_hour(all_well):
     assert told() == {}
 
     as_if_passed(4, health.WORKERS)
-    assert says("workers", r"1 worker, the last heard of [01] s ago; celery@here is silent for 1[67] s\.")
+    assert says(
+        "workers", r"1 worker, the last heard of [01] s ago; celery@here is silent for 1[67] s\."
+    )
 
     as_if_passed(3600, health.WORKERS)
     health.worker_lives("celery@there")
@@ -124,7 +129,10 @@ def test_a_silent_worker_is_told_and_forgotten_after_an_hour(all_well):
 def test_a_worker_that_was_killed_and_came_back_is_told_for_a_minute(all_well):
     health.worker_lives("celery@here", starts=True)
 
-    assert says("workers", r"1 worker, the last heard of [01] s ago; celery@here was killed and came back [01] s ago\.")
+    assert says(
+        "workers",
+        r"1 worker, the last heard of [01] s ago; celery@here was killed and came back [01] s ago\.",
+    )
     assert health.look().killed == 1
     as_if_passed(60, health.BACK)
     assert told() == {}
@@ -222,13 +230,17 @@ def test_a_mail_that_is_sent_at_last_is_told_no_more(all_well, server):
 def test_the_oldest_mail_is_told_although_it_is_due_last(all_well):
     show = a_show()
     oldest, *_ = [a_booking(show=show, seats=(seat,)) for seat in (1, 2, 3)]
-    oldest.events.update(at=Now() - timedelta(minutes=20), mail_due_at=Now() + timedelta(minutes=15))
+    oldest.events.update(
+        at=Now() - timedelta(minutes=20), mail_due_at=Now() + timedelta(minutes=15)
+    )
 
     assert told() == {"mail": "The oldest owed mail has waited for 20 minutes."}
 
 
 def test_a_forked_child_does_not_read_its_parents_answers():
-    """A worker's pool forks, and may do so after its parent has told of its life: on one connection they would."""
+    """A worker's pool forks, and may do so after its parent has told of its life: on one connection
+    they would.
+    """
     ours = redis.call("CLIENT", "ID")
     reads, writes = os.pipe()
     if not (child := os.fork()):

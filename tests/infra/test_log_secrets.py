@@ -1,4 +1,6 @@
-"""No log line holds a token, a password, a name, an address or a query value: whatever anybody types is marked."""
+"""No log line holds a token, a password, a name, an address or a query value: whatever anybody
+types is marked.
+"""
 
 import json
 
@@ -32,7 +34,11 @@ def drive(settings) -> None:
         api.post("/api/signup/", {"username": f"{SECRET}1", "email": f"{SECRET}1@example.com", "password": password,
                                   "password_confirm": password, "first_name": SECRET})  # fmt: skip
         api.post("/api/signup/", {SECRET: SECRET, "email": SECRET})
-        api.post(f"/api/login/?password={password}", {"username": user.username, "password": password}, **odd)
+        api.post(
+            f"/api/login/?password={password}",
+            {"username": user.username, "password": password},
+            **odd,
+        )
         api.post("/api/login/", {"username": SECRET, "password": SECRET})
         api("POST", "/api/login/", raw=f'{{"{SECRET}'.encode())
         api.post("/api/token/refresh/", {"refresh": SECRET})
@@ -44,9 +50,17 @@ def drive(settings) -> None:
         api.post("/api/password-reset/", {"email": user.email})
         api.post("/api/password-reset/confirm/", {"token": SECRET, "new_password": SECRET})
         api.post(f"/api/shows/{show.pk}/book/?{SECRET}", {"seat_number": 5}, **odd)
-        api.post(f"/api/shows/{show.pk}/book/", {"seat_number": SECRET}, X_Request_ID=f"{SECRET} {SECRET}")
+        api.post(
+            f"/api/shows/{show.pk}/book/",
+            {"seat_number": SECRET},
+            X_Request_ID=f"{SECRET} {SECRET}",
+        )
     staff = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    staff.post(f"/admin/login/?next=/{SECRET}", {"username": clerk.username, "password": password}, headers=odd)
+    staff.post(
+        f"/admin/login/?next=/{SECRET}",
+        {"username": clerk.username, "password": password},
+        headers=odd,
+    )
     staff.post("/admin/login/", {"username": SECRET, "password": SECRET}, secure=True, headers=odd)
     staff = Client(raise_request_exception=False)
     staff.post("/admin/login/", {"username": clerk.username, "password": password})
@@ -54,8 +68,15 @@ def drive(settings) -> None:
     staff.get(f"/admin/cinema/movie/{SECRET}/change/")
     staff.post("/admin/cinema/movie/add/", {"title": SECRET, "duration_minutes": SECRET})
     with smtp_server() as server:
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
-        server.to_recipient = [f"451 <{user.email}> is over quota", f"550 <{user.email}> is unknown"]
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+            SMTP,
+            "127.0.0.1",
+            server.port,
+        )
+        server.to_recipient = [
+            f"451 <{user.email}> is over quota",
+            f"550 <{user.email}> is unknown",
+        ]
         for due in deliveries.queue_due():
             tasks.send_mail.apply(due)
 
@@ -76,7 +97,9 @@ def breakdowns(monkeypatch) -> None:
         tasks.expire_holds.apply()
 
 
-def test_no_line_holds_what_anybody_typed(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
+def test_no_line_holds_what_anybody_typed(
+    settings, in_production, monkeypatch, capfd, caplog, fast_hashes
+):
     caplog.set_level("INFO")
     caplog.set_level("ERROR", logger="mail.log")  # the mail server of this test's own
 
@@ -86,11 +109,18 @@ def test_no_line_holds_what_anybody_typed(settings, in_production, monkeypatch, 
     said = "".join(capfd.readouterr())
     told = [json.loads(line) for line in said.splitlines()]  # every line is one of ours
     assert len(told) > 40
-    assert {line.get("event") for line in told} >= {"request", "booking changed", "mail put off", "failed"}
+    assert {line.get("event") for line in told} >= {
+        "request",
+        "booking changed",
+        "mail put off",
+        "failed",
+    }
     assert [line for line in said.splitlines() if SECRET in line] == []
 
 
-def test_the_search_would_find_a_secret(settings, in_production, monkeypatch, capfd, caplog, fast_hashes):
+def test_the_search_would_find_a_secret(
+    settings, in_production, monkeypatch, capfd, caplog, fast_hashes
+):
     """As the libraries write it themselves."""
     caplog.set_level("INFO")
     monkeypatch.setattr(log_lines, "QUOTING", ())

@@ -32,7 +32,11 @@ ALWAYS = {"timestamp", "level", "logger"}
 
 
 def of(written: list[dict], logger: str) -> list[dict]:
-    return [{name: line[name] for name in line.keys() - ALWAYS} for line in written if line["logger"] == logger]
+    return [
+        {name: line[name] for name in line.keys() - ALWAYS}
+        for line in written
+        if line["logger"] == logger
+    ]
 
 
 def test_a_request_is_one_line_with_its_route_and_not_its_path(api, written):
@@ -75,7 +79,9 @@ def test_a_clerks_page_has_the_clerks_id(written):
 def test_every_change_of_a_booking_is_one_line(api, written, each_way):
     show, clerk = a_show(), Caller(a_customer(is_staff=True).pk, staff=True)
 
-    hold = api.post(f"/api/shows/{show.pk}/hold/", {"seat_numbers": [1, 2]}, X_Request_ID="one").json()["id"]
+    hold = api.post(
+        f"/api/shows/{show.pk}/hold/", {"seat_numbers": [1, 2]}, X_Request_ID="one"
+    ).json()["id"]
     api.post(f"/api/bookings/{hold}/confirm/", X_Request_ID="two")
     api.post(f"/api/bookings/{hold}/confirm/")
     api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 1})
@@ -113,7 +119,11 @@ def test_every_booking_that_ends_with_its_show_is_one_line(written):
     tasks.cancel_bookings_of_cancelled_shows.apply()
 
     shows, *told = of(written, "marquee.booking")
-    assert (shows["event"], shows["show_id"], shows["actor_id"]) == ("show cancelled", show.pk, clerk.user_id)
+    assert (shows["event"], shows["show_id"], shows["actor_id"]) == (
+        "show cancelled",
+        show.pk,
+        clerk.user_id,
+    )
     assert {line["booking_id"]: line["seats"] for line in told} == ended
     assert {(line["action"], line["actor_id"], line["task"]) for line in told} == {
         ("cancel", clerk.user_id, "cancel_bookings_of_cancelled_shows")
@@ -140,7 +150,9 @@ def started(show) -> int:
 def test_the_mail_knows_the_request_that_owed_it(api, written, each_way, path, settings):
     show = a_show()
 
-    booking = api.post(f"/api/shows/{show.pk}/{path}/", {"seat_number": 1}, X_Request_ID="sold").json()["id"]
+    booking = api.post(
+        f"/api/shows/{show.pk}/{path}/", {"seat_number": 1}, X_Request_ID="sold"
+    ).json()["id"]
     api.post(f"/api/bookings/{booking}/confirm/", X_Request_ID="confirmed")
     api.post(f"/api/bookings/{booking}/cancel/", X_Request_ID="cancelled")
     api.post("/api/password-reset/", {"email": api.user.email}, X_Request_ID="reset")
@@ -151,7 +163,10 @@ def test_the_mail_knows_the_request_that_owed_it(api, written, each_way, path, s
     for due in deliveries.queue_due():
         tasks.send_mail.apply(due)
     (reset, booked) = of(written, "marquee.mail")
-    assert (reset["request_id"], booked["request_id"]) == ("reset", "sold" if path == "book" else "confirmed")
+    assert (reset["request_id"], booked["request_id"]) == (
+        "reset",
+        "sold" if path == "book" else "confirmed",
+    )
     assert (booked["task"], booked["event"]) == ("send_mail", "mail sent")
 
 
@@ -170,7 +185,9 @@ def test_all_that_ends_with_its_show_knows_the_request_that_cancelled_it(written
     (due,) = deliveries.queue_due()
     tasks.send_mail.apply(kwargs=due._asdict())
 
-    assert [event.request_id for event in BookingEvent.objects.filter(kind="cancelled")] == ["closed"] * 4
+    assert [event.request_id for event in BookingEvent.objects.filter(kind="cancelled")] == [
+        "closed"
+    ] * 4
     lines_of_it = of(written, "marquee.booking") + of(written, "marquee.mail")
     assert [line["request_id"] for line in lines_of_it] == ["closed"] * 6
 
@@ -219,7 +236,9 @@ def test_an_exception_is_told_by_kind_and_place(written):
     assert [(line["event"], line["error"], line["level"]) for line in written] == [
         ("it broke", "ValueError", "error")
     ] * 3
-    assert all("test_an_exception_is_told_by_kind_and_place" in line["exception"] for line in written)
+    assert all(
+        "test_an_exception_is_told_by_kind_and_place" in line["exception"] for line in written
+    )
     assert SECRET not in str(written)
 
 
@@ -227,7 +246,9 @@ def test_a_line_that_is_not_written_is_not_made(api, monkeypatch):
     """Above LOG_LEVEL a line costs a comparison."""
     made = []
     quiet = structlog.wrap_logger(
-        log_lines.Writer("x"), [lambda *_: made.append(1)], structlog.make_filtering_bound_logger(30)
+        log_lines.Writer("x"),
+        [lambda *_: made.append(1)],
+        structlog.make_filtering_bound_logger(30),
     )
     monkeypatch.setattr("project.serving.middleware.log", quiet)
     monkeypatch.setattr("cinema.sales.telemetry.log", quiet)

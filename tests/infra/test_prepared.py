@@ -12,7 +12,9 @@ from tests.support.factories import a_show
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own way, and run there"),
+    pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="PostgreSQL's own way, and run there"
+    ),
 ]
 DOUBLE = "SELECT 2 * %(number)s::int"
 
@@ -30,7 +32,14 @@ def test_every_type_comes_as_a_cursor_brings_it():
     sql = """SELECT %(text)s::text, %(text)s::varchar, %(number)s::bigint, %(number)s::smallint, %(truth)s::bool,
         %(seats)s::int[], '{}'::int[], %(nothing)s::int, %(time)s::timestamptz"""
     time = datetime(2026, 12, 24, 20, 15, 0, 120000, UTC)
-    values = {"text": "Amélie {1,2} %s", "number": 7, "truth": True, "seats": [3, 1], "nothing": None, "time": time}
+    values = {
+        "text": "Amélie {1,2} %s",
+        "number": 7,
+        "truth": True,
+        "seats": [3, 1],
+        "nothing": None,
+        "time": time,
+    }
 
     with CaptureQueriesContext(connection) as asked:
         by_cursor = prepared.rows(sql, values)
@@ -90,7 +99,10 @@ def test_a_lock_time_out_is_known_as_one(from_elsewhere):
     from_elsewhere(f"BEGIN; SELECT 1 FROM cinema_show WHERE id = {show.pk} FOR UPDATE")
 
     with pytest.raises(OperationalError) as told:
-        prepared.rows("SELECT id FROM cinema_show WHERE id = %(show)s::bigint FOR KEY SHARE", {"show": show.pk})
+        prepared.rows(
+            "SELECT id FROM cinema_show WHERE id = %(show)s::bigint FOR KEY SHARE",
+            {"show": show.pk},
+        )
 
     assert is_lock_timeout(told.value)
 

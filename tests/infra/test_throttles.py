@@ -56,7 +56,9 @@ def test_logins_are_counted_per_account_in_any_spelling(anonymous, settings):
     settings.THROTTLES = settings.THROTTLES | {"login": (3, DAY)}
     spellings = ["known", "KNOWN", "ｋｎｏｗｎ", "Known"]
 
-    answers = [log_in(anonymous, name, address=f"203.0.113.{n}") for n, name in enumerate(spellings)]
+    answers = [
+        log_in(anonymous, name, address=f"203.0.113.{n}") for n, name in enumerate(spellings)
+    ]
 
     assert answers == [401, 401, 401, 429]
     assert log_in(anonymous, "another", address="203.0.113.9") == 401
@@ -110,7 +112,9 @@ def test_sign_ups_are_counted_per_address(anonymous, settings):
             "password": "testpass123",
             "password_confirm": "testpass123",
         }
-        return anonymous.client.post("/api/signup/", body, content_type="application/json", REMOTE_ADDR=address)
+        return anonymous.client.post(
+            "/api/signup/", body, content_type="application/json", REMOTE_ADDR=address
+        )
 
     assert [sign_up(name).status_code for name in "abc"] == [201, 201, 429]
     assert refusal(sign_up("d")) == THROTTLED
@@ -140,7 +144,10 @@ def test_a_password_cannot_be_guessed_through_the_other_doors(api, anonymous, se
     body = {"old_password": "wrong", "new_password": "another long one"}
 
     answers = [api.post("/api/me/password/", body).status_code for _ in range(3)]
-    resets = [anonymous.post("/api/password-reset/", {"email": "a@example.com"}).status_code for _ in range(3)]
+    resets = [
+        anonymous.post("/api/password-reset/", {"email": "a@example.com"}).status_code
+        for _ in range(3)
+    ]
 
     assert answers == [422, 422, 429]
     assert resets == [202, 202, 429]

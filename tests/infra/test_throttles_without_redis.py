@@ -1,4 +1,6 @@
-"""Throttles with Redis down, silent or full: counted in this process, by half, and never a server error."""
+"""Throttles with Redis down, silent or full: counted in this process, by half, and never a server
+error.
+"""
 
 import socket
 import time
@@ -23,7 +25,9 @@ DAY = 86_400  # a window that no test outlives, but at midnight
 def redis_at(settings, port: int):
     """What a fresh thread meets when it asks for Redis: each thread has a connection of its own."""
     there = settings.CACHES
-    settings.CACHES = there | {"default": there["default"] | {"LOCATION": f"redis://127.0.0.1:{port}/0"}}
+    settings.CACHES = there | {
+        "default": there["default"] | {"LOCATION": f"redis://127.0.0.1:{port}/0"}
+    }
     try:
         yield
     finally:
@@ -58,7 +62,9 @@ def test_with_redis_down_bookings_are_counted_too(api, settings):
     path = f"/api/shows/{a_show().pk}/book/"
 
     with redis_at(settings, free_port()):
-        answers = in_a_fresh_thread(lambda: [api.post(path, {"seat_number": n}).status_code for n in range(1, 5)])
+        answers = in_a_fresh_thread(
+            lambda: [api.post(path, {"seat_number": n}).status_code for n in range(1, 5)]
+        )
 
     assert answers == [201, 201, 429, 429]
     assert Booking.objects.count() == 2
@@ -84,7 +90,10 @@ def test_a_silent_redis_holds_nobody_up(anonymous, settings):
             seconds.append(time.monotonic() - started)
         return max(seconds)
 
-    with socket.create_server(("127.0.0.1", 0)) as silent, redis_at(settings, silent.getsockname()[1]):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        redis_at(settings, silent.getsockname()[1]),
+    ):
         assert in_a_fresh_thread(slowest) < 1
 
 

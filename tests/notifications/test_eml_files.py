@@ -11,8 +11,12 @@ from cinema.notifications.eml_files import file_name
 BACKEND = "cinema.notifications.eml_files.EmailBackend"
 
 
-def a_mail(message_id: str = "<event-1-ABC@localhost>", body: str = "Hello", to=("a@example.com",)) -> EmailMessage:
-    return EmailMessage("A subject", body, "from@example.com", to, headers={"Message-ID": message_id})
+def a_mail(
+    message_id: str = "<event-1-ABC@localhost>", body: str = "Hello", to=("a@example.com",)
+) -> EmailMessage:
+    return EmailMessage(
+        "A subject", body, "from@example.com", to, headers={"Message-ID": message_id}
+    )
 
 
 @pytest.fixture
@@ -27,7 +31,11 @@ def test_a_mail_becomes_a_file_named_by_its_message_id(folder):
     (file,) = folder.iterdir()
     read = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert file.name == "event-1-ABC@localhost.eml"
-    assert (read["To"], read["Subject"], read.get_content().strip()) == ("a@example.com", "A subject", "Hello")
+    assert (read["To"], read["Subject"], read.get_content().strip()) == (
+        "a@example.com",
+        "A subject",
+        "Hello",
+    )
 
 
 def test_two_mails_are_two_files(folder):
@@ -61,7 +69,16 @@ def test_a_mail_is_for_its_owners_eyes(folder):
 
 @pytest.mark.parametrize(
     "message_id",
-    ["<../../etc/passwd@x>", "<.hidden@x>", "<>", "<a/b@x>", "<a b@x>", "<ü@x>", f"<{'a' * 400}@x>", "<..>"],
+    [
+        "<../../etc/passwd@x>",
+        "<.hidden@x>",
+        "<>",
+        "<a/b@x>",
+        "<a b@x>",
+        "<ü@x>",
+        f"<{'a' * 400}@x>",
+        "<..>",
+    ],
 )
 def test_an_odd_message_id_stays_in_the_folder(folder, message_id):
     name = file_name(message_id)

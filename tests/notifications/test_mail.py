@@ -85,7 +85,10 @@ def test_message_id_and_date_are_the_events(server, settings):
 
     work_off()
 
-    assert server.mails[0]["Message-ID"] == f"<event-{event.pk}-{event.booking.reference}@cinema.example>"
+    assert (
+        server.mails[0]["Message-ID"]
+        == f"<event-{event.pk}-{event.booking.reference}@cinema.example>"
+    )
     assert parsedate_to_datetime(server.mails[0]["Date"]) == at.replace(microsecond=0)
 
 

@@ -28,7 +28,12 @@ def test_a_temporary_refusal_is_tried_again(server, asked):
     work_off()
 
     event.refresh_from_db()
-    assert (len(server.mails), event.mail_attempts, event.mail_state, event.mail_error) == (1, 2, "sent", "")
+    assert (len(server.mails), event.mail_attempts, event.mail_state, event.mail_error) == (
+        1,
+        2,
+        "sent",
+        "",
+    )
 
 
 def test_a_server_that_is_down_costs_no_mail(server, settings):
@@ -46,7 +51,11 @@ def test_a_server_that_is_down_costs_no_mail(server, settings):
 
 
 def test_retries_come_after_5_15_45_seconds_and_so_on_up_to_15_minutes(settings):
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", free_port()
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+        SMTP,
+        "127.0.0.1",
+        free_port(),
+    )
     event, waits = the_event(a_booking()), []
 
     for _ in range(8):

@@ -45,7 +45,9 @@ def test_sweeps_at_once_queue_every_mail_once():
 
     sweeps = race(*[lambda: deliveries.queue_due(limit=5) for _ in range(4)])
 
-    queued = [due.pk for sweep in sweeps for due in sweep] + [due.pk for due in deliveries.queue_due()]
+    queued = [due.pk for sweep in sweeps for due in sweep] + [
+        due.pk for due in deliveries.queue_due()
+    ]
     assert sorted(queued) == events
 
 
@@ -80,7 +82,9 @@ def test_a_message_of_another_attempt_does_nothing(server, attempt):
     assert (event.mail_attempts, event.mail_state, server.mails) == (0, "owed", [])
 
 
-def test_a_worker_that_dies_after_the_yes_costs_a_second_copy_with_the_same_message_id(server, settings):
+def test_a_worker_that_dies_after_the_yes_costs_a_second_copy_with_the_same_message_id(
+    server, settings
+):
     a_booking()
     settings.EMAIL_BACKEND = "tests.support.mailing.DiesAfterTheYes"
     with pytest.raises(Killed):

@@ -20,7 +20,10 @@ def test_too_many_wrong_passwords_lock_the_pair(anonymous, known):
 
     assert told(response) == LOCKED
     assert 880 < int(response.headers["Retry-After"]) <= 900
-    assert response.json()["detail"] == "Too many wrong passwords for this username. Wait 15 minutes, then try again."
+    assert (
+        response.json()["detail"]
+        == "Too many wrong passwords for this username. Wait 15 minutes, then try again."
+    )
     assert not AuthSession.objects.exists()
 
 
@@ -87,7 +90,10 @@ def test_a_success_forgets_its_own_pair_alone(anonymous, known):
 
     assert told(log_in(anonymous, password=PASSWORD))[0] == 200
 
-    counts = {(each.username, each.ip_address): each.failures_since_start for each in AccessAttempt.objects.all()}
+    counts = {
+        (each.username, each.ip_address): each.failures_since_start
+        for each in AccessAttempt.objects.all()
+    }
     assert counts == {("known", THERE): LIMIT - 1, ("another", HERE): LIMIT - 1}
     assert [told(log_in(anonymous)) for _ in range(LIMIT)] == [WRONG] * LIMIT
 
@@ -121,7 +127,9 @@ def test_behind_a_proxy_the_address_that_it_wrote_counts(anonymous, known, setti
     settings.NUM_PROXIES = 1
 
     def answer(n, client):
-        return told(log_in(anonymous, address="10.0.0.9", X_Forwarded_For=f"198.51.100.{n}, {client}"))
+        return told(
+            log_in(anonymous, address="10.0.0.9", X_Forwarded_For=f"198.51.100.{n}, {client}")
+        )
 
     assert [answer(n, THERE) for n in range(LIMIT + 1)] == [WRONG] * LIMIT + [LOCKED]
     assert answer(9, "203.0.113.3") == WRONG

@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.mark.parametrize("many", [12, 30])
-def test_of_many_wrong_passwords_at_once_no_more_are_answered_than_the_limit_allows(anonymous, known, many):
+def test_of_many_wrong_passwords_at_once_no_more_are_answered_than_the_limit_allows(
+    anonymous, known, many
+):
     answers = race(*[lambda: told(log_in(anonymous))] * many)
 
     assert answers.count(WRONG) == LIMIT, answers
@@ -26,7 +28,10 @@ def test_of_many_wrong_passwords_at_once_no_more_are_answered_than_the_limit_all
     ("backends", "answer"),
     [
         (["cinema.people.lockouts.Backend"], LOCKED),
-        (["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"], (200, "")),
+        (
+            ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"],
+            (200, ""),
+        ),
     ],
     ids=["ours", "stock, the control"],
 )
@@ -39,7 +44,9 @@ def test_a_right_guess_is_refused_once_others_beside_it_have_locked_the_pair(
 
     def slow(hasher, password, encoded):
         if password == PASSWORD:
-            AccessAttempt.objects.create(username="known", ip_address=HERE, user_agent="", failures_since_start=LIMIT)
+            AccessAttempt.objects.create(
+                username="known", ip_address=HERE, user_agent="", failures_since_start=LIMIT
+            )
         return real(hasher, password, encoded)
 
     monkeypatch.setattr(Argon2, "verify", slow)

@@ -20,7 +20,9 @@ def hashes(monkeypatch) -> list[str]:
     seen: list[str] = []
     for name in ("encode", "verify"):
         real = getattr(Argon2, name)
-        monkeypatch.setattr(Argon2, name, lambda *args, real=real, name=name: seen.append(name) or real(*args))
+        monkeypatch.setattr(
+            Argon2, name, lambda *args, real=real, name=name: seen.append(name) or real(*args)
+        )
     assert isinstance(get_hasher(), Argon2)
     return seen
 
@@ -29,10 +31,16 @@ def test_locked_or_not_nothing_is_told_of_who_is_known(anonymous, known):
     a_customer("inactive", is_active=False)
     tries = [("known", "wrong"), ("unknown", "wrong"), ("inactive", PASSWORD)]
 
-    answers = {name: [log_in(anonymous, name, password) for _ in range(LIMIT + 1)] for name, password in tries}
+    answers = {
+        name: [log_in(anonymous, name, password) for _ in range(LIMIT + 1)]
+        for name, password in tries
+    }
 
     told_ = {
-        name: [(one.status_code, one.json() | {"request_id": ""}, one.headers.get("WWW-Authenticate")) for one in each]
+        name: [
+            (one.status_code, one.json() | {"request_id": ""}, one.headers.get("WWW-Authenticate"))
+            for one in each
+        ]
         for name, each in answers.items()
     }
     assert told_["known"] == told_["unknown"] == told_["inactive"]
@@ -105,7 +113,10 @@ def test_the_log_tells_no_name_no_address_and_no_password(anonymous, known, capl
 def test_stock_counting_would_tell_them(anonymous, known, caplog, settings, written):
     caplog.set_level("DEBUG")
     caplog.set_level("DEBUG", logger="axes")
-    settings.AXES_HANDLER, settings.AXES_SENSITIVE_PARAMETERS = "axes.handlers.database.AxesDatabaseHandler", []
+    settings.AXES_HANDLER, settings.AXES_SENSITIVE_PARAMETERS = (
+        "axes.handlers.database.AxesDatabaseHandler",
+        [],
+    )
 
     lock_everything(anonymous)
 

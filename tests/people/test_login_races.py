@@ -16,7 +16,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def a_login() -> tuple[AuthSession, str]:
     """With the refresh token that it waits for."""
     user = a_customer()
-    login = AuthSession.objects.create(user=user, refresh_jti="first", expires_at=user.date_joined + timedelta(days=7))
+    login = AuthSession.objects.create(
+        user=user, refresh_jti="first", expires_at=user.date_joined + timedelta(days=7)
+    )
     return login, tokens.sign(user.pk, login.pk, "first")["refresh"]
 
 
@@ -59,7 +61,9 @@ def test_a_login_cannot_slip_in_behind_a_password_change(monkeypatch):
 
     def change():
         checked.wait(10)
-        logins.change_password(User.objects.get(pk=user.pk), "a long enough passphrase", "quite another passphrase")
+        logins.change_password(
+            User.objects.get(pk=user.pk), "a long enough passphrase", "quite another passphrase"
+        )
         changed.set()
 
     monkeypatch.setattr(logins, "authenticate", slow)
@@ -71,7 +75,10 @@ def test_a_login_cannot_slip_in_behind_a_password_change(monkeypatch):
 
 def test_two_sign_ups_with_one_name_make_one_account():
     results = race(
-        *[lambda n=n: logins.sign_up("same", f"mail{n}@example.com", "a long enough passphrase") for n in range(6)]
+        *[
+            lambda n=n: logins.sign_up("same", f"mail{n}@example.com", "a long enough passphrase")
+            for n in range(6)
+        ]
     )
 
     assert kinds(results) == {"User": 1, "UsernameTaken": 5}

@@ -1,4 +1,6 @@
-"""Two customers log in and refresh in threads beside each other: every token names the one who asked for it."""
+"""Two customers log in and refresh in threads beside each other: every token names the one who
+asked for it.
+"""
 
 import time
 from itertools import cycle, islice
@@ -13,7 +15,8 @@ from tests.support.racing import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# 1 000 logins and 1 000 refreshes; two fifths of it where the database has less to mix up, with one writer or one way
+# 1 000 logins and 1 000 refreshes; two fifths of it where the database has less to mix up, with one
+# writer or one way
 THREADS, ROUNDS = 8, 125 if connection.vendor == "postgresql" else 50
 
 
@@ -49,7 +52,10 @@ def in_and_on(users, rounds) -> list[str]:
 
 def mixed_up(rounds: int) -> list[str]:
     one, two = a_customer(), a_customer()
-    acts = [lambda users=users: in_and_on(users, rounds) for users in islice(cycle([(one, two), (two, one)]), THREADS)]
+    acts = [
+        lambda users=users: in_and_on(users, rounds)
+        for users in islice(cycle([(one, two), (two, one)]), THREADS)
+    ]
     results = race(*acts)
     for result in results:
         if isinstance(result, Exception):

@@ -17,7 +17,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 LEFT_OUT = object()
 OTHER_KEY = "another key of at least thirty-two characters"
-INVALID, EXPIRED, ABSENT = (401, "token_invalid"), (401, "token_expired"), (401, "not_authenticated")
+INVALID, EXPIRED, ABSENT = (
+    (401, "token_invalid"),
+    (401, "token_expired"),
+    (401, "not_authenticated"),
+)
 
 
 def decoded(api) -> dict:
@@ -31,11 +35,15 @@ def signed_by_hand(header: object, claims: object) -> str:
     return b".".join([*parts, urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-def forged(api, *, key: str | None = None, algorithm: str = "HS256", header: dict | None = None, **changes) -> str:
+def forged(
+    api, *, key: str | None = None, algorithm: str = "HS256", header: dict | None = None, **changes
+) -> str:
     """The caller's own access token with other claims, rightly signed unless told otherwise."""
     claims = decoded(api) | changes
     claims = {name: value for name, value in claims.items() if value is not LEFT_OUT}
-    return jwt.encode(claims, configured.JWT_SIGNING_KEYS[0] if key is None else key, algorithm, headers=header)
+    return jwt.encode(
+        claims, configured.JWT_SIGNING_KEYS[0] if key is None else key, algorithm, headers=header
+    )
 
 
 def ask(api, token: str):
@@ -49,7 +57,24 @@ def refresh_token(api, **changes) -> str:
 
 @pytest.mark.parametrize("claim", ["user_id", "sid"])
 def test_an_odd_id_under_a_right_signature_is_refused(api, claim):
-    for value in ("abc", "1", "", True, False, None, 0, -1, 1.0, 2**63, 2**70, [], {}, [1], "\x00", LEFT_OUT):
+    for value in (
+        "abc",
+        "1",
+        "",
+        True,
+        False,
+        None,
+        0,
+        -1,
+        1.0,
+        2**63,
+        2**70,
+        [],
+        {},
+        [1],
+        "\x00",
+        LEFT_OUT,
+    ):
         assert refusal(ask(api, forged(api, **{claim: value}))) == INVALID, value
 
 
@@ -114,7 +139,8 @@ def test_an_odd_jti_of_a_refresh_token_is_refused(api, anonymous, call, jti):
 
 
 @pytest.mark.parametrize(
-    "claims", [{"user_id": "abc"}, {"sid": 2**70}, {"sid": True}, {"aud": "another"}, {"exp": "never"}]
+    "claims",
+    [{"user_id": "abc"}, {"sid": 2**70}, {"sid": True}, {"aud": "another"}, {"exp": "never"}],
 )
 def test_an_odd_claim_of_a_refresh_token_is_refused(api, anonymous, claims):
     for call in ("/api/token/refresh/", "/api/logout/"):
@@ -136,7 +162,10 @@ def test_an_expired_refresh_token_is_told_apart(api, anonymous):
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 def test_the_algorithm_is_pinned(api, algorithm):
-    assert refusal(ask(api, forged(api, key=configured.JWT_SIGNING_KEYS[0] * 2, algorithm=algorithm))) == INVALID
+    assert (
+        refusal(ask(api, forged(api, key=configured.JWT_SIGNING_KEYS[0] * 2, algorithm=algorithm)))
+        == INVALID
+    )
     assert refusal(ask(api, forged(api, algorithm=algorithm))) == INVALID
 
 
@@ -155,11 +184,21 @@ def test_another_key_or_a_changed_token_is_refused(api):
 
 @pytest.mark.parametrize(
     "header",
-    [{"kid": 5}, {"b64": False}, {"crit": ["exp"]}, {"alg": None}, {"alg": ["HS256"]}, {"alg": "hs256"}],
+    [
+        {"kid": 5},
+        {"b64": False},
+        {"crit": ["exp"]},
+        {"alg": None},
+        {"alg": ["HS256"]},
+        {"alg": "hs256"},
+    ],
     ids=str,
 )
 def test_an_odd_token_header_is_refused(api, header):
-    assert refusal(ask(api, signed_by_hand({"alg": "HS256", "typ": "JWT"} | header, decoded(api)))) == INVALID
+    assert (
+        refusal(ask(api, signed_by_hand({"alg": "HS256", "typ": "JWT"} | header, decoded(api))))
+        == INVALID
+    )
 
 
 def test_odd_claims_altogether_are_refused(api):
@@ -200,7 +239,9 @@ def test_an_odd_header_is_refused(api):
         ("Bearer " + "x" * 100_000, INVALID), ("Bearer ..", INVALID), ("Bearer undefined", INVALID),
         ("Bearer '{}'", INVALID),
     ):  # fmt: skip
-        assert refusal(api.get("/api/me/", Authorization=header.replace("{}", api.token))) == answer, header[:40]
+        assert (
+            refusal(api.get("/api/me/", Authorization=header.replace("{}", api.token))) == answer
+        ), header[:40]
 
 
 def test_every_401_says_how_to_authenticate(api, anonymous):
@@ -211,7 +252,9 @@ def test_every_401_says_how_to_authenticate(api, anonymous):
         ask(api, forged(api, exp=1)),
         anonymous.post("/api/login/", {"username": "known", "password": "wrong"}),
         anonymous.post("/api/token/refresh/", {"refresh": "nonsense"}),
-        anonymous.post("/api/password-reset/confirm/", {"token": "x", "new_password": "another long one"}),
+        anonymous.post(
+            "/api/password-reset/confirm/", {"token": "x", "new_password": "another long one"}
+        ),
     ]
 
     assert [answer.status_code for answer in answers] == [401] * 6
@@ -219,7 +262,8 @@ def test_every_401_says_how_to_authenticate(api, anonymous):
 
 
 @pytest.mark.parametrize(
-    "path", ["movies/", "movies/{movie}/", "movies/{movie}/shows/", "shows/{show}/", "shows/{show}/seats/"]
+    "path",
+    ["movies/", "movies/{movie}/", "movies/{movie}/shows/", "shows/{show}/", "shows/{show}/seats/"],
 )
 def test_on_public_reads_a_token_changes_nothing(api, anonymous, path):
     show = a_show()
@@ -227,6 +271,13 @@ def test_on_public_reads_a_token_changes_nothing(api, anonymous, path):
     plain = anonymous.get(path)
     assert plain.status_code == 200
 
-    for header in (f"Bearer {api.token}", "Bearer nonsense", f"Bearer {forged(api, exp=1)}", "Bearer", "Basic x", "é"):
+    for header in (
+        f"Bearer {api.token}",
+        "Bearer nonsense",
+        f"Bearer {forged(api, exp=1)}",
+        "Bearer",
+        "Basic x",
+        "é",
+    ):
         response = anonymous.get(path, Authorization=header)
         assert (response.status_code, response.content) == (200, plain.content)

@@ -14,7 +14,9 @@ from tests.support.racing import race
 from tests.support.unchanged import nothing_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WARSAW = ZoneInfo("Europe/Warsaw")  # from UTC+1 to UTC+2 on 29 March 2099 at 02:00, back on 25 October 2099 at 03:00
+WARSAW = ZoneInfo(
+    "Europe/Warsaw"
+)  # from UTC+1 to UTC+2 on 29 March 2099 at 02:00, back on 25 October 2099 at 03:00
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +42,14 @@ def test_a_copy_starts_at_the_same_hour_across_the_change_of_the_clocks():
 
     assert copies.refused == []
     assert starts(copies.copied) == ["2099-03-29 20:30 CEST", "2099-03-30 20:30 CEST"]
-    assert [show.date_time.astimezone(UTC).hour for show in Show.objects.order_by("date_time")] == [19, 18, 18]
-    assert {(copy.movie, copy.screen, copy.total_seats) for copy in copies.copied} == {(show.movie, show.screen, 42)}
+    assert [show.date_time.astimezone(UTC).hour for show in Show.objects.order_by("date_time")] == [
+        19,
+        18,
+        18,
+    ]
+    assert {(copy.movie, copy.screen, copy.total_seats) for copy in copies.copied} == {
+        (show.movie, show.screen, 42)
+    }
 
 
 def test_a_copy_is_a_new_show_with_every_seat_free():
@@ -57,11 +65,17 @@ def test_a_copy_is_a_new_show_with_every_seat_free():
 
 def test_what_is_refused_stops_none_of_the_others():
     early, late = a_show(date_time=at(SATURDAY, 18)), a_show(date_time=at(SATURDAY, 21))
-    in_the_way = a_show(date_time=at(SUNDAY, 17, 30), screen=early.screen, movie=a_movie(duration_minutes=60))
+    in_the_way = a_show(
+        date_time=at(SUNDAY, 17, 30), screen=early.screen, movie=a_movie(duration_minutes=60)
+    )
 
     copies = copy_shows([late, early], [SUNDAY, MONDAY])
 
-    assert starts(copies.copied) == ["2099-03-29 21:00 CEST", "2099-03-30 18:00 CEST", "2099-03-30 21:00 CEST"]
+    assert starts(copies.copied) == [
+        "2099-03-29 21:00 CEST",
+        "2099-03-30 18:00 CEST",
+        "2099-03-30 21:00 CEST",
+    ]
     told = f"No show of {early.movie.title} on {early.screen.name}, 2099-03-29 18:00: "
     assert copies.refused == [f"{told}This overlaps the {in_the_way.told}, cleaning included."]
     assert Show.objects.count() == 6
@@ -118,7 +132,9 @@ def test_a_cancelled_show_is_not_copied():
 
 def test_a_place_that_a_cancelled_show_has_left_is_free():
     show = a_show(date_time=at(SATURDAY, 20))
-    Show.objects.filter(pk=a_show(date_time=at(SUNDAY, 20), screen=show.screen).pk).update(cancelled_at=timezone.now())
+    Show.objects.filter(pk=a_show(date_time=at(SUNDAY, 20), screen=show.screen).pk).update(
+        cancelled_at=timezone.now()
+    )
 
     assert len(copy_shows([show], [SUNDAY]).copied) == 1
 

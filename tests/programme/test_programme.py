@@ -1,4 +1,6 @@
-"""The rules of a programme: what overlaps, what blocks nothing, what cannot be cut, and what is never deleted."""
+"""The rules of a programme: what overlaps, what blocks nothing, what cannot be cut, and what is
+never deleted.
+"""
 
 import threading
 from datetime import timedelta
@@ -71,7 +73,9 @@ def test_a_show_right_behind_the_cleaning_is_fine(after):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("cleaning", "after", "shows"), [(0, 100, 2), (0, 99, 1), (60, 159, 1), (60, 160, 2)])
+@pytest.mark.parametrize(
+    ("cleaning", "after", "shows"), [(0, 100, 2), (0, 99, 1), (60, 159, 1), (60, 160, 2)]
+)
 def test_the_cleaning_takes_as_long_as_the_setting_says(settings, cleaning, after, shows):
     settings.CLEANING_MINUTES = cleaning
     other = next_to(a_show(movie=a_movie(duration_minutes=100)), minutes(after))
@@ -263,22 +267,39 @@ def booking_row(show: Show, **fields) -> Booking:
 
 
 def seat_row(booking: Booking, number: int, **fields) -> BookingSeat:
-    return BookingSeat.objects.create(booking=booking, show=booking.show, seat_number=number, **fields)
+    return BookingSeat.objects.create(
+        booking=booking, show=booking.show, seat_number=number, **fields
+    )
 
 
 SOON = timezone.now() + DAY
 FORBIDDEN = {
-    "a film of no minutes": lambda show: Movie.objects.filter(pk=show.movie_id).update(duration_minutes=0),
-    "a film of more than a day": lambda show: Movie.objects.filter(pk=show.movie_id).update(duration_minutes=1441),
+    "a film of no minutes": lambda show: Movie.objects.filter(pk=show.movie_id).update(
+        duration_minutes=0
+    ),
+    "a film of more than a day": lambda show: Movie.objects.filter(pk=show.movie_id).update(
+        duration_minutes=1441
+    ),
     "a hall of no seats": lambda show: Show.objects.filter(pk=show.pk).update(total_seats=0),
-    "a hall of too many seats": lambda show: Show.objects.filter(pk=show.pk).update(total_seats=10_001),
-    "a second film of that title": lambda show: Movie.objects.create(title=show.movie.title, duration_minutes=1),
+    "a hall of too many seats": lambda show: Show.objects.filter(pk=show.pk).update(
+        total_seats=10_001
+    ),
+    "a second film of that title": lambda show: Movie.objects.create(
+        title=show.movie.title, duration_minutes=1
+    ),
     "a second screen of that name": lambda show: Screen.objects.create(name=show.screen.name),
     "seat 0": lambda show: seat_row(booking_row(show), 0),
-    "a seat taken twice": lambda show: [seat_row(booking_row(show), 5), seat_row(booking_row(show), 5)],
-    "a seat that is not taken, yet not given back": lambda show: seat_row(booking_row(show), 5, taken=False),
+    "a seat taken twice": lambda show: [
+        seat_row(booking_row(show), 5),
+        seat_row(booking_row(show), 5),
+    ],
+    "a seat that is not taken, yet not given back": lambda show: seat_row(
+        booking_row(show), 5, taken=False
+    ),
     "a hold without an end": lambda show: booking_row(show, status="pending", holding=True),
-    "a hold that is not marked as one": lambda show: booking_row(show, status="pending", expires_at=SOON),
+    "a hold that is not marked as one": lambda show: booking_row(
+        show, status="pending", expires_at=SOON
+    ),
     "a booking that ends": lambda show: booking_row(show, expires_at=SOON),
     "a booking that is a hold": lambda show: booking_row(show, holding=True),
     "an expired one that never was a hold": lambda show: booking_row(show, status="expired"),
@@ -316,7 +337,10 @@ def clerks_save(first: Show, second: Show) -> dict[str, int]:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_clerks_who_save_at_once_one_is_refused():
     show = a_show()
-    drafts = [next_to(show, DAY, movie=a_movie()), next_to(show, DAY + minutes(30), movie=a_movie())]
+    drafts = [
+        next_to(show, DAY, movie=a_movie()),
+        next_to(show, DAY + minutes(30), movie=a_movie()),
+    ]
 
     ended = clerks_save(*drafts)
 
@@ -328,7 +352,10 @@ def test_of_two_clerks_who_save_at_once_one_is_refused():
 @pytest.mark.django_db(transaction=True)
 def test_control_without_the_lock_of_the_screen_both_get_in(monkeypatch):
     show = a_show()
-    drafts = [next_to(show, DAY, movie=a_movie()), next_to(show, DAY + minutes(30), movie=a_movie())]
+    drafts = [
+        next_to(show, DAY, movie=a_movie()),
+        next_to(show, DAY + minutes(30), movie=a_movie()),
+    ]
     monkeypatch.setattr(models, "lock_screens", lambda ids: None)
     looked = threading.Barrier(2)
     monkeypatch.setattr(Show, "overlapping", at_the_same_moment(looked))

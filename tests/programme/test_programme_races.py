@@ -22,7 +22,9 @@ pytestmark = [
 
 
 def sell_while_a_clerk_cuts_the_hall() -> Show:
-    """Seat 15 of 20 is wanted when a clerk has checked that the hall can be cut to 10, and has not saved yet."""
+    """Seat 15 of 20 is wanted when a clerk has checked that the hall can be cut to 10, and has not
+    saved yet.
+    """
     caller, show = a_caller(), a_show(total_seats=20)
     checked = threading.Event()
 
@@ -54,7 +56,9 @@ def test_no_seat_is_sold_in_a_hall_being_cut():
 @one_writer_has_no_race
 def test_control_without_the_show_lock_a_seat_is_sold_in_a_cut_hall(monkeypatch):
     monkeypatch.setattr(one_statement, "SALE", one_statement.SALE.replace("FOR KEY SHARE", ""))
-    monkeypatch.setattr(step_by_step, "locked_show", lambda pk: Show.objects.annotate(now=Now()).get(pk=pk))
+    monkeypatch.setattr(
+        step_by_step, "locked_show", lambda pk: Show.objects.annotate(now=Now()).get(pk=pk)
+    )
 
     show = sell_while_a_clerk_cuts_the_hall()
 

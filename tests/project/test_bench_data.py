@@ -16,7 +16,9 @@ def test_the_benchmarks_customers_can_buy_in_a_migrated_database(anonymous, tmp_
     assert (len(set(signed)), Show.objects.count()) == (50, 200)
     show = Show.objects.first()
     for seat, token in ((1, signed[0]), (2, signed[-1])):
-        response = anonymous.post(f"/api/shows/{show.pk}/book/", {"seat_number": seat}, Authorization=f"Bearer {token}")
+        response = anonymous.post(
+            f"/api/shows/{show.pk}/book/", {"seat_number": seat}, Authorization=f"Bearer {token}"
+        )
         assert response.status_code == 201
 
 

@@ -15,7 +15,9 @@ from redis.retry import Retry
 
 from project.config import environment as env
 
-pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  # read here, connected to by nobody
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Overriding setting DATABASES"
+)  # read here, connected to by nobody
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 KEY, OTHER_KEY = "kW3uB7xPq9Zr2TnV5cYd8LmJ4hGf6SaE1oQi", "tR8vN2yKx5Wc9BqM3zHd7LpJ4gFs6UaT1eOi"
@@ -28,21 +30,35 @@ def safe(settings, tmp_path):
     settings.DEBUG, settings.HOST, settings.VAR = False, "127.0.0.1", tmp_path
     settings.SECRET_KEY, settings.JWT_SIGNING_KEYS = KEY, [OTHER_KEY]
     settings.SECURE_SSL_REDIRECT, settings.NUM_PROXIES = True, 1
-    settings.REDIS_URL, settings.CACHES = "redis://127.0.0.1:6379/0", caches("redis://127.0.0.1:6379/0")
+    settings.REDIS_URL, settings.CACHES = (
+        "redis://127.0.0.1:6379/0",
+        caches("redis://127.0.0.1:6379/0"),
+    )
     settings.DATABASES = {"default": env.database(POSTGRES)}
     settings.THROTTLES = {"login": (10, 60), "signup": None, "booking": None}
     settings.AXES_ENABLED, settings.AXES_COOLOFF_TIME = True, timedelta(minutes=15)
     settings.PASSWORD_HASHERS = ["project.config.hashers.Argon2"]
-    settings.METRICS_NETWORKS, settings.ALLOWED_HOSTS = [ip_network("10.0.0.0/8")], ["tickets.example.com"]
+    settings.METRICS_NETWORKS, settings.ALLOWED_HOSTS = (
+        [ip_network("10.0.0.0/8")],
+        ["tickets.example.com"],
+    )
     settings.FLOWER_BASIC_AUTH = "ops:kW3uB7xP"
     for name, value in env.email("smtps://user:pw@mail.example.com").items():
         setattr(settings, name, value)
 
 
-def caches(url: str, serializer: str = "django_redis.serializers.json.JSONSerializer", **pool) -> dict:
-    pool = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, "retry": Retry(NoBackoff(), 0)} | pool
+def caches(
+    url: str, serializer: str = "django_redis.serializers.json.JSONSerializer", **pool
+) -> dict:
+    pool = {
+        "socket_timeout": 0.25,
+        "socket_connect_timeout": 0.25,
+        "retry": Retry(NoBackoff(), 0),
+    } | pool
     options = {"SERIALIZER": serializer, "CONNECTION_POOL_KWARGS": pool}
-    return {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
+    return {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
+    }
 
 
 def found() -> list[str]:
@@ -80,14 +96,18 @@ def test_a_short_or_default_secret(settings, name, key):
     assert found() == []
 
 
-@pytest.mark.parametrize("key", ["0123456789" * 4, "f4a0c1d2e3b59687" * 2, KEY * 2, "0f" * 3 + "92ab4c7d81e653ba" * 4])
+@pytest.mark.parametrize(
+    "key", ["0123456789" * 4, "f4a0c1d2e3b59687" * 2, KEY * 2, "0f" * 3 + "92ab4c7d81e653ba" * 4]
+)
 def test_digits_and_hexadecimals_are_keys(settings, key):
     settings.SECRET_KEY = key
 
     assert found() == []
 
 
-@pytest.mark.parametrize(("name", "file"), [("SECRET_KEY", "secret_key"), ("JWT_SIGNING_KEYS", "jwt_signing_key")])
+@pytest.mark.parametrize(
+    ("name", "file"), [("SECRET_KEY", "secret_key"), ("JWT_SIGNING_KEYS", "jwt_signing_key")]
+)
 def test_a_secret_that_was_made_for_development(settings, tmp_path, name, file):
     key = KEY if name == "SECRET_KEY" else OTHER_KEY
     (tmp_path / file).write_text(f"{key}\n")
@@ -130,7 +150,9 @@ def test_a_redis_that_is_waited_for(settings, debug, url, pool):
 
 
 def test_a_redis_that_is_waited_for_a_moment(settings):
-    settings.CACHES = caches(settings.REDIS_URL + "?socket_timeout=0.5", retry=Retry(NoBackoff(), 1))
+    settings.CACHES = caches(
+        settings.REDIS_URL + "?socket_timeout=0.5", retry=Retry(NoBackoff(), 1)
+    )
 
     assert found() == []
 
@@ -150,7 +172,9 @@ def test_sqlite_without_immediate(settings):
     assert found() == []
 
 
-@pytest.mark.parametrize("name", ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"])
+@pytest.mark.parametrize(
+    "name", ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"]
+)
 def test_a_postgresql_without_time_outs(settings, name):
     options = env.database(POSTGRES)["OPTIONS"]["options"]
     use_database(settings, POSTGRES, OPTIONS={"options": re.sub(rf"-c {name}=\w+", "", options)})
@@ -173,7 +197,9 @@ def test_a_transaction_around_every_request(settings):
     assert found() == ["E009"]
 
 
-@pytest.mark.parametrize("backend", ["cinema.notifications.eml_files", "django.core.mail.backends.console", "x.dummy"])
+@pytest.mark.parametrize(
+    "backend", ["cinema.notifications.eml_files", "django.core.mail.backends.console", "x.dummy"]
+)
 def test_mails_that_are_not_sent(settings, backend):
     settings.EMAIL_BACKEND = f"{backend}.EmailBackend"
     assert found() == ["E010"]
@@ -193,7 +219,10 @@ def test_passwords_that_can_be_guessed_without_end(settings):
 
 
 def test_passwords_in_a_fast_hash(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", "project.config.hashers.Argon2"]
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.MD5PasswordHasher",
+        "project.config.hashers.Argon2",
+    ]
 
     assert found() == ["E012"]
 
@@ -270,13 +299,19 @@ def test_flowers_example_password_is_a_warning(settings):
 
 
 def test_every_rule_has_its_test():
-    ids = re.findall(r"\b(error|warning)\(\s*(\d+),", (BASE_DIR / "project" / "config" / "checks.py").read_text())
+    ids = re.findall(
+        r"\b(error|warning)\(\s*(\d+),", (BASE_DIR / "project" / "config" / "checks.py").read_text()
+    )
     tested = re.findall(r'\["([EW])(\d+)"\]', Path(__file__).read_text())
 
-    assert {(kind[0].upper(), int(number)) for kind, number in ids} == {(kind, int(number)) for kind, number in tested}
+    assert {(kind[0].upper(), int(number)) for kind, number in ids} == {
+        (kind, int(number)) for kind, number in tested
+    }
 
 
-@pytest.mark.parametrize("odd", ["/zero", "/0?socket_timeout=soon", "/0?nonsense=1", "/0?ssl_cert_reqs=none"])
+@pytest.mark.parametrize(
+    "odd", ["/zero", "/0?socket_timeout=soon", "/0?nonsense=1", "/0?ssl_cert_reqs=none"]
+)
 def test_an_odd_option_of_redis_stops_the_start(tmp_path, odd):
     """It would be a defect of every call that asks for a lock."""
     code, said = check(tmp_path, REDIS_URL=f"redis://:hush@127.0.0.1{odd}")
@@ -290,7 +325,9 @@ def check(tmp_path, command: str = "check", **environment) -> tuple[int, str]:
     """As people run it, with nothing set but this."""
     environment = {"VAR_DIR": str(tmp_path), "PATH": os.environ["PATH"]} | environment
     command_line = [sys.executable, "manage.py", command]
-    done = subprocess.run(command_line, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command_line, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60
+    )
     return done.returncode, done.stdout + done.stderr
 
 

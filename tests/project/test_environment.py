@@ -68,19 +68,24 @@ def test_a_number_is_whole_and_within_its_bounds(given):
         assert env.number("NAME", 600, 1, 86400) == read
 
 
-@pytest.mark.parametrize("value", ["0", "86401", "-1", "1.5", "1e3", "ten", "٣", "²", "+5", "1_000", "9" * 50, "0x10"])
+@pytest.mark.parametrize(
+    "value", ["0", "86401", "-1", "1.5", "1e3", "ten", "٣", "²", "+5", "1_000", "9" * 50, "0x10"]
+)
 def test_an_odd_number_is_refused(given, value):
     given(value)
 
     assert (
-        sentence(env.number, "NAME", 600, 1, 86400) == f"NAME is {value!r}: it must be a whole number from 1 to 86400."
+        sentence(env.number, "NAME", 600, 1, 86400)
+        == f"NAME is {value!r}: it must be a whole number from 1 to 86400."
     )
 
 
 def test_a_number_of_thousands_of_digits_is_refused_like_any_other(given):
     given("9" * 5000)
 
-    assert sentence(env.number, "NAME", 600, 1, 86400).endswith("it must be a whole number from 1 to 86400.")
+    assert sentence(env.number, "NAME", 600, 1, 86400).endswith(
+        "it must be a whole number from 1 to 86400."
+    )
 
 
 def test_words_are_split_at_commas(given):
@@ -91,24 +96,37 @@ def test_words_are_split_at_commas(given):
 
 def test_a_rate_is_calls_and_seconds(given):
     assert env.rate("NAME", "10/min") == (10, 60)
-    for value, read in (("1/sec", (1, 1)), ("20/hour", (20, 3600)), ("5/day", (5, 86400)), ("", None), ("  ", None)):
+    for value, read in (
+        ("1/sec", (1, 1)),
+        ("20/hour", (20, 3600)),
+        ("5/day", (5, 86400)),
+        ("", None),
+        ("  ", None),
+    ):
         given(value)
         assert env.rate("NAME", "10/min") == read
 
 
 @pytest.mark.parametrize(
-    "value", ["10", "0/min", "-1/min", "10/week", "10 / min", "/min", "1.5/min", "10/min/min", "ten/min"]
+    "value",
+    ["10", "0/min", "-1/min", "10/week", "10 / min", "/min", "1.5/min", "10/min/min", "ten/min"],
 )
 def test_an_odd_rate_is_refused(given, value):
     given(value)
 
-    assert sentence(env.rate, "NAME", "10/min").startswith(f"NAME is {value!r}: it must look like 10/min")
+    assert sentence(env.rate, "NAME", "10/min").startswith(
+        f"NAME is {value!r}: it must look like 10/min"
+    )
 
 
 def test_networks(given):
     assert env.networks("NAME") == []
     given("10.0.0.0/8, 2001:db8::/32, 192.0.2.7")
-    assert env.networks("NAME") == [ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("192.0.2.7/32")]
+    assert env.networks("NAME") == [
+        ip_network("10.0.0.0/8"),
+        ip_network("2001:db8::/32"),
+        ip_network("192.0.2.7/32"),
+    ]
 
 
 @pytest.mark.parametrize("value", ["10.0.0.1/8", "nonsense", "10.0.0.0/33", "300.0.0.0/8"])
@@ -184,7 +202,9 @@ def start(tmp_path, **environment) -> subprocess.CompletedProcess:
         "from project import settings as s; print(s.DEBUG, s.HOST, s.PORT, s.HOLD_SECONDS, s.TIME_ZONE)",
     ]
     environment = {"VAR_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)} | environment
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60
+    )
 
 
 def test_a_clone_starts_with_nothing_set(tmp_path):

@@ -34,7 +34,10 @@ def test_postgresql_lets_no_frozen_client_keep_a_lock():
         6543,
         "marquee",
     ]
-    assert (made["OPTIONS"]["server_side_binding"], made["OPTIONS"]["prepare_threshold"]) == (True, 1)
+    assert (made["OPTIONS"]["server_side_binding"], made["OPTIONS"]["prepare_threshold"]) == (
+        True,
+        1,
+    )
     limits = ("lock_timeout=1s", "statement_timeout=", "idle_in_transaction_session_timeout=")
     for option in (*limits, "random_page_cost="):
         assert option in made["OPTIONS"]["options"]
@@ -45,7 +48,10 @@ def test_mariadb_reads_committed_in_utc():
     made = env.database("mysql://root@127.0.0.1:3306/marquee")
 
     assert made["ENGINE"] == "django.db.backends.mysql"
-    assert (made["OPTIONS"]["charset"], made["OPTIONS"]["isolation_level"]) == ("utf8mb4", "read committed")
+    assert (made["OPTIONS"]["charset"], made["OPTIONS"]["isolation_level"]) == (
+        "utf8mb4",
+        "read committed",
+    )
     assert "time_zone='+00:00'" in made["OPTIONS"]["init_command"]
     assert "innodb_lock_wait_timeout=1" in made["OPTIONS"]["init_command"]
 
@@ -83,7 +89,10 @@ def test_an_odd_email_url_is_refused(url):
     assert sentence(env.email, url).startswith("EMAIL_URL ")
 
 
-@pytest.mark.parametrize("url", ["localhost:6379", "redis://", "http://localhost:6379", "redis://host:port", "redis://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:6379", "redis://", "http://localhost:6379", "redis://host:port", "redis://[::1"],
+)
 def test_an_odd_redis_url_is_refused(monkeypatch, url):
     monkeypatch.setenv("REDIS_URL", url)
 
@@ -91,7 +100,9 @@ def test_an_odd_redis_url_is_refused(monkeypatch, url):
         env.redis("REDIS_URL")
 
 
-@pytest.mark.parametrize("value", ["example.com", "https://", "https://a.example/path", "https://a.example,b.example"])
+@pytest.mark.parametrize(
+    "value", ["example.com", "https://", "https://a.example/path", "https://a.example,b.example"]
+)
 def test_an_odd_origin_is_refused(monkeypatch, value):
     monkeypatch.setenv("CORS_ORIGINS", value)
 

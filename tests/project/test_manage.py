@@ -1,4 +1,6 @@
-"""manage.py: from a machine with Python and pip alone, and what it says to a mistake. Each test runs the real thing."""
+"""manage.py: from a machine with Python and pip alone, and what it says to a mistake. Each test
+runs the real thing.
+"""
 
 import os
 import re
@@ -15,7 +17,8 @@ BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)  # without the pa
 PYTEST_USAGE = "usage: python -m pytest [options] [file_or_dir] [file_or_dir] [...]"
 OLD_PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10")
 
-# Prints what it is asked, in place of Django: nothing has to be downloaded, and an installation takes a second.
+# Prints what it is asked, in place of Django: nothing has to be downloaded, and an installation
+# takes a second.
 PACKAGE = {
     "django/__init__.py": "",
     "django/core/__init__.py": "",
@@ -26,7 +29,9 @@ PACKAGE = {
 
 def old_python() -> str | None:
     homes = sorted(Path.home().glob(".pyenv/versions/*/bin/python"))
-    found = [shutil.which(f"python{version}") for version in OLD_PYTHONS] + [str(home) for home in homes]
+    found = [shutil.which(f"python{version}") for version in OLD_PYTHONS] + [
+        str(home) for home in homes
+    ]
     return next((one for one in found if one and runs_old(one)), None)
 
 
@@ -43,7 +48,9 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
 
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60
+    )
 
 
 def write_wheel(folder: Path, version: str) -> None:
@@ -66,17 +73,23 @@ def clone(tmp_path: Path) -> Path:
     shutil.copy(BASE_DIR / "manage.py", clone)
     (clone / "project/__init__.py").touch()
     (clone / "project/settings.py").touch()
-    (clone / "project/requirements.lock").write_text("django==0.1\ncolorama==0.4 ; sys_platform == 'nowhere'\n")
+    (clone / "project/requirements.lock").write_text(
+        "django==0.1\ncolorama==0.4 ; sys_platform == 'nowhere'\n"
+    )
     write_wheel(tmp_path, "0.1")
     write_wheel(tmp_path, "0.2")
     return clone
 
 
 def begin(clone: Path, *arguments: str, python: str = BASE_PYTHON) -> subprocess.Popen[str]:
-    env = environment(clone, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(clone.parent), PIP_CONFIG_FILE=os.devnull)
+    env = environment(
+        clone, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(clone.parent), PIP_CONFIG_FILE=os.devnull
+    )
     env.pop("DJANGO_SETTINGS_MODULE", None)
     command = [python, "manage.py", *arguments]
-    return subprocess.Popen(command, cwd=clone, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=clone, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -101,9 +114,13 @@ def test_two_first_starts_at_once_install_once(clone: Path) -> None:
 
     results = [outcome(one) for one in both]
 
-    assert [(code, out.splitlines()[-1]) for code, out, _ in results] == [(0, "django got check")] * 2
+    assert [(code, out.splitlines()[-1]) for code, out, _ in results] == [
+        (0, "django got check")
+    ] * 2
     assert sum("Installing collected packages" in out for _, out, _ in results) == 1
-    assert sum("another start is filling .venv: waiting for it." in err for _, _, err in results) == 1
+    assert (
+        sum("another start is filling .venv: waiting for it." in err for _, _, err in results) == 1
+    )
 
 
 def test_an_interrupted_installation_is_begun_anew(clone: Path) -> None:
@@ -116,7 +133,9 @@ def test_an_interrupted_installation_is_begun_anew(clone: Path) -> None:
 
     assert (code, out.splitlines()[-1]) == (0, "django got check")
     assert not left_over.exists()
-    assert (clone / ".venv/marquee.lock").read_bytes() == (clone / "project/requirements.lock").read_bytes()
+    assert (clone / ".venv/marquee.lock").read_bytes() == (
+        clone / "project/requirements.lock"
+    ).read_bytes()
 
 
 def test_a_changed_lock_is_installed_also_from_inside_venv(clone: Path) -> None:
@@ -149,7 +168,9 @@ def test_a_python_without_pip_gets_one_sentence(clone: Path, tmp_path: Path) -> 
     (bare / "__init__.py").write_text("raise ImportError")
     env = environment(clone) | {"PYTHONPATH": str(tmp_path)}
 
-    done = subprocess.run([BASE_PYTHON, "manage.py", "up"], cwd=clone, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [BASE_PYTHON, "manage.py", "up"], cwd=clone, env=env, capture_output=True, text=True
+    )
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
@@ -176,7 +197,11 @@ def test_an_old_python_gets_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "sentence"),
     [
-        ("DEBUG", "off", "SECRET_KEY is not set: with DEBUG off it must have 32 characters or more."),
+        (
+            "DEBUG",
+            "off",
+            "SECRET_KEY is not set: with DEBUG off it must have 32 characters or more.",
+        ),
         ("PORT", "http", "PORT is 'http': it must be a whole number from 1 to 65535."),
     ],
 )
@@ -188,16 +213,26 @@ def test_an_odd_setting_stops_every_command_with_one_sentence(
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"marquee: {sentence}\n")
 
 
-def test_the_test_command_hands_everything_to_pytest_and_uses_all_cores_by_default(tmp_path: Path) -> None:
+def test_the_test_command_hands_everything_to_pytest_and_uses_all_cores_by_default(
+    tmp_path: Path,
+) -> None:
     test = tmp_path / "test_one.py"
     in_parallel = "def test_in_parallel(worker_id): assert worker_id.startswith('gw')"
     test.write_text(f"def test_fails(): assert False\n\ndef test_passes(): pass\n\n{in_parallel}\n")
     env = environment(tmp_path)
 
     failed = manage("test", str(test), "-q", "--no-header", env=env)
-    passed = manage("test", str(test), "-n0", "-q", "-k", "passes", "-p", "no:cacheprovider", env=env)
+    passed = manage(
+        "test", str(test), "-n0", "-q", "-k", "passes", "-p", "no:cacheprovider", env=env
+    )
     helped = manage("test", "--help", env=env)
 
-    assert (failed.returncode, failed.stdout.splitlines()[-1].partition(" in ")[0]) == (1, "1 failed, 2 passed")
-    assert (passed.returncode, passed.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "1 passed, 2 deselected")
+    assert (failed.returncode, failed.stdout.splitlines()[-1].partition(" in ")[0]) == (
+        1,
+        "1 failed, 2 passed",
+    )
+    assert (passed.returncode, passed.stdout.splitlines()[-1].partition(" in ")[0]) == (
+        0,
+        "1 passed, 2 deselected",
+    )
     assert (helped.returncode, helped.stdout.splitlines()[0]) == (0, PYTEST_USAGE)

@@ -1,4 +1,6 @@
-"""What `/metrics` tells: every way that a booking can end, the workers' sums, and what is asked at that moment."""
+"""What `/metrics` tells: every way that a booking can end, the workers' sums, and what is asked at
+that moment.
+"""
 
 import re
 import threading
@@ -31,7 +33,9 @@ Samples = dict[tuple[str, ...], float]
 def samples() -> Samples:
     """Every sample by its name and the values of its labels, in the order of their names."""
     families = text_string_to_metric_families(exposition().decode())
-    return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+    return {
+        (one.name, *one.labels.values()): one.value for family in families for one in family.samples
+    }
 
 
 def up() -> dict[str, float]:
@@ -44,7 +48,9 @@ def counted():
     before = samples()
 
     def since(name: str) -> dict[tuple[str, ...], float]:
-        news = {key: value - before.get(key, 0) for key, value in samples().items() if key[0] == name}
+        news = {
+            key: value - before.get(key, 0) for key, value in samples().items() if key[0] == name
+        }
         return {key[1:]: value for key, value in news.items() if value}
 
     return since
@@ -89,7 +95,12 @@ def test_every_way_that_a_call_ends_is_counted(counted, each_way):
 def test_a_repeat_and_an_outage_are_counted_as_what_they_are(api, counted, monkeypatch):
     show = a_show()
     for _ in range(2):
-        assert api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 1}, Idempotency_Key="k").status_code == 201
+        assert (
+            api.post(
+                f"/api/shows/{show.pk}/book/", {"seat_number": 1}, Idempotency_Key="k"
+            ).status_code
+            == 201
+        )
 
     def away(*_, **__):
         raise OperationalError
@@ -97,13 +108,19 @@ def test_a_repeat_and_an_outage_are_counted_as_what_they_are(api, counted, monke
     monkeypatch.setattr(bookings, "_sell", away)
     assert api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 2}).status_code == 503
 
-    assert counted("marquee_bookings_total") == {("book", "done"): 1, ("book", "kept"): 1, ("book", "unavailable"): 1}
+    assert counted("marquee_bookings_total") == {
+        ("book", "done"): 1,
+        ("book", "kept"): 1,
+        ("book", "unavailable"): 1,
+    }
 
 
 def test_seat_locks_are_timed_and_the_contended_counted(counted):
     show, callers = a_show(), [a_caller() for _ in range(6)]
 
-    results = race(*(lambda caller=caller: bookings.book(caller, show.pk, [1]) for caller in callers))
+    results = race(
+        *(lambda caller=caller: bookings.book(caller, show.pk, [1]) for caller in callers)
+    )
 
     contended = sum(type(result).__name__ == "SeatContended" for result in results)
     assert counted("marquee_seat_lock_seconds_count") == {(): 6}
@@ -140,7 +157,9 @@ def test_what_a_worker_counts_is_told_by_the_api_and_added_once():
     told = samples()
     assert told["marquee_bookings_total", "expire", "workers", "done"] == 2
     assert told["marquee_task_seconds_count", "workers", "expire_holds"] >= 2
-    assert told["marquee_task_failures_total", "workers", "sweep_mail"] == 0  # so that the first is an increase
+    assert (
+        told["marquee_task_failures_total", "workers", "sweep_mail"] == 0
+    )  # so that the first is an increase
     assert told["marquee_task_age_seconds", "expire_holds"] < 5
 
 
@@ -187,7 +206,9 @@ def test_a_task_of_another_name_is_forgotten_after_a_week():
     for name, days in (("old", 8), ("daily", 6)):
         server.hset(worker_counts.LAST_RUNS, name, int(server.time()[0]) - days * 24 * 3600)
 
-    ages = {task for name, *rest in samples() if name == "marquee_task_age_seconds" for task in rest}
+    ages = {
+        task for name, *rest in samples() if name == "marquee_task_age_seconds" for task in rest
+    }
 
     assert ages == {"expire_holds", "daily"}
 
@@ -197,7 +218,9 @@ def test_what_is_owed_refused_and_left_over_is_told():
     a_booking(show=show, seats=(1,))
     a_booking(show=show, seats=(2,))
     make_stale(a_hold(show=show, seats=(3,)))
-    BookingEvent.objects.filter(pk=BookingEvent.objects.first().pk).update(mail_due_at=None, mail_failed_at=Now())
+    BookingEvent.objects.filter(pk=BookingEvent.objects.first().pk).update(
+        mail_due_at=None, mail_failed_at=Now()
+    )
     BookingEvent.objects.update(at=Now() - timedelta(seconds=90))
     Show.objects.filter(pk=show.pk).update(cancelled_at=Now())
 
@@ -210,13 +233,19 @@ def test_what_is_owed_refused_and_left_over_is_told():
     assert told["marquee_holds_stale",] == 1
     assert told["marquee_shows_being_cancelled",] == 1
     if connection.vendor != "sqlite":
-        assert 1 <= told["marquee_database_connections", "used"] < told["marquee_database_connections", "allowed"]
+        assert (
+            1
+            <= told["marquee_database_connections", "used"]
+            < told["marquee_database_connections", "allowed"]
+        )
 
 
 def test_the_mails_that_were_put_off_twice_are_told():
     show = a_show()
     for seat, attempts in ((1, 1), (2, 2), (3, 3)):
-        a_booking(show=show, seats=(seat,)).events.update(mail_attempts=attempts, mail_error="SMTPDataError 451")
+        a_booking(show=show, seats=(seat,)).events.update(
+            mail_attempts=attempts, mail_error="SMTPDataError 451"
+        )
     a_booking(show=show, seats=(4,)).events.update(mail_attempts=2)  # its workers died
 
     told = samples()
@@ -232,7 +261,10 @@ def test_queues_and_workers_are_told(all_well):
 
     told = samples()
 
-    assert (told["marquee_queue_messages", "mail"], told["marquee_queue_messages", "celery"]) == (2, 0)
+    assert (told["marquee_queue_messages", "mail"], told["marquee_queue_messages", "celery"]) == (
+        2,
+        0,
+    )
     assert (told["marquee_workers", "alive"], told["marquee_workers", "silent"]) == (1, 1)
     assert told["marquee_beat_age_seconds",] < 5
     assert up() == {"redis": 1, "workers": 0, "beat": 1, "mail": 1, "database": 1}
@@ -252,7 +284,9 @@ def test_without_redis_its_figures_are_left_out(settings):
 
 
 @pytest.mark.parametrize("database", ["down", "silent"])
-def test_without_the_database_its_figures_are_left_out_and_nobody_waits(anonymous, monkeypatch, database):
+def test_without_the_database_its_figures_are_left_out_and_nobody_waits(
+    anonymous, monkeypatch, database
+):
     silent, let_go = threading.Event(), threading.Event()
 
     def ask():

@@ -38,7 +38,10 @@ serve.Command().handle()
 class Server:
     def __init__(self, folder: Path) -> None:
         self.port, self.folder = free_port(), folder
-        secrets = {"SECRET_KEY": "kW3uB7xPq9ZtLr5mN1vD8sYfGhJ2cAeX", "EMAIL_URL": "smtp://127.0.0.1:9"}
+        secrets = {
+            "SECRET_KEY": "kW3uB7xPq9ZtLr5mN1vD8sYfGhJ2cAeX",
+            "EMAIL_URL": "smtp://127.0.0.1:9",
+        }
         where = {"PORT": str(self.port), "HOST": "127.0.0.1", "ALLOWED_HOSTS": "127.0.0.1"}
         self.said = folder / "said"
         with self.said.open("wb") as said:
@@ -66,12 +69,18 @@ class Server:
 
     def samples(self) -> dict[tuple[str, ...], float]:
         families = text_string_to_metric_families(self.get("/metrics")[1])
-        return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+        return {
+            (one.name, *one.labels.values()): one.value
+            for family in families
+            for one in family.samples
+        }
 
     def pids(self) -> set[int]:
         """The processes that have counted a request."""
         files = (self.folder / "metrics" / str(self.port)).glob("counter_*.db")
-        return {int(path.stem.rpartition("_")[2]) for path in files if b"livez" in path.read_bytes()}
+        return {
+            int(path.stem.rpartition("_")[2]) for path in files if b"livez" in path.read_bytes()
+        }
 
 
 @pytest.fixture
@@ -111,7 +120,9 @@ def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):
 
     os.kill(min(server.pids()), signal.SIGKILL)
     wait_until(server.answers)
-    wait_until(lambda: threads_told(server) == PROCESSES * REQUEST_THREADS)  # the dead one's are not
+    wait_until(
+        lambda: threads_told(server) == PROCESSES * REQUEST_THREADS
+    )  # the dead one's are not
     assert requests(server.samples()) >= before + asked
 
 
@@ -138,7 +149,9 @@ def started_by_compose(program: str) -> list[str]:
 
 def test_every_line_of_a_worker_and_a_beat_is_json(start, tmp_path):
     """Also of what the pool says of a process that was killed."""
-    worker, beat = (start(program, *started_by_compose(program), **PRODUCTION) for program in ("worker", "beat"))
+    worker, beat = (
+        start(program, *started_by_compose(program), **PRODUCTION) for program in ("worker", "beat")
+    )
     wait_until(lambda: health.look().workers and worker_counts.read().last_runs)
     killed = next(pid for pid, (parent, _, _) in processes().items() if parent == worker.pid)
     os.kill(killed, signal.SIGKILL)
@@ -178,7 +191,9 @@ def test_what_dashboard_and_alerts_ask_for_is_there(server, start):
 
     missing = {name for query in asked_of_prometheus() for name in names_in(query)} - there
     assert missing <= {"marquee_database_connections"}  # SQLite has none
-    assert names_in("sum(rate(marquee_no_such_total[5m]))") - there  # an unknown name would be found
+    assert (
+        names_in("sum(rate(marquee_no_such_total[5m]))") - there
+    )  # an unknown name would be found
 
 
 def test_every_alert_has_its_section_in_the_operations_page():
@@ -187,12 +202,17 @@ def test_every_alert_has_its_section_in_the_operations_page():
     for rule in rules:
         assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"info", "warning", "critical"}
-        section = re.search(rf"^### {rule['alert']}\n(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL)[1]
+        section = re.search(rf"^### {rule['alert']}\n(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL)[
+            1
+        ]
         assert re.findall(r"^(\d+)\.", section, re.MULTILINE) == ["1", "2", "3"], rule["alert"]
 
 
 def test_what_the_operations_page_looks_at_in_grafana_is_there():
-    panels = {panel["title"] for panel in json.loads((OPS / "grafana" / "marquee.json").read_text())["panels"]}
+    panels = {
+        panel["title"]
+        for panel in json.loads((OPS / "grafana" / "marquee.json").read_text())["panels"]
+    }
     named = re.findall(r'"([^"]+)" in Grafana', PAGE)
 
     assert named
@@ -203,6 +223,10 @@ def test_prometheus_takes_the_rules_and_the_configuration():
     if not (promtool := shutil.which("promtool")):
         assert not os.environ.get("CI"), "promtool is missing: apt-get install prometheus"
         pytest.skip("promtool is not installed: Debian's package prometheus has it")
-    for asked in ("check rules alerts.yml", "check config prometheus.yml", "test rules alerts_test.yml"):
+    for asked in (
+        "check rules alerts.yml",
+        "check config prometheus.yml",
+        "test rules alerts_test.yml",
+    ):
         ran = subprocess.run([promtool, *asked.split()], cwd=OPS, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -29,7 +29,10 @@ def crowd(listener):
     with ExitStack() as stack:
 
         def arrive(number: int) -> list[socket.socket]:
-            clients = [stack.enter_context(socket.create_connection(listener.getsockname(), 5)) for _ in range(number)]
+            clients = [
+                stack.enter_context(socket.create_connection(listener.getsockname(), 5))
+                for _ in range(number)
+            ]
             for client in clients:
                 client.sendall(ASKED)
             return clients
@@ -112,6 +115,9 @@ def test_the_door_of_this_process_is_found_and_watched(listener, crowd, settings
 
     assert told(client).startswith(b"HTTP/1.1 503")
     deadline = time.monotonic() + 5
-    while "doorman" in {thread.name for thread in threading.enumerate()} and time.monotonic() < deadline:
+    while (
+        "doorman" in {thread.name for thread in threading.enumerate()}
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     assert overload.REFUSED._value.get() == refused + 1

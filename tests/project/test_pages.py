@@ -1,4 +1,6 @@
-"""The pages beside the API: documentation without the internet, health, metrics, and the id of every request."""
+"""The pages beside the API: documentation without the internet, health, metrics, and the id of
+every request.
+"""
 
 import io
 import json
@@ -92,7 +94,8 @@ def test_metrics_are_for_this_machine(anonymous):
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/plain")
     assert re.search(
-        rb'marquee_requests_total\{[^}]*route="api/movies/"[^}]*status="200"[^}]*\} [1-9]', response.content
+        rb'marquee_requests_total\{[^}]*route="api/movies/"[^}]*status="200"[^}]*\} [1-9]',
+        response.content,
     )
     assert metrics(anonymous, "::1").status_code == 200
 
@@ -101,16 +104,19 @@ def test_metrics_are_hidden_from_all_others(anonymous):
     for address in ("10.0.0.1", "203.0.113.9", "2001:db8::1", "", "nonsense"):
         assert refusal(metrics(anonymous, address)) == (404, "not_found"), address
     for forwarded in ("127.0.0.1", "203.0.113.9", ""):
-        assert refusal(metrics(anonymous, HTTP_X_FORWARDED_FOR=forwarded)) == (404, "not_found"), forwarded
+        assert refusal(metrics(anonymous, HTTP_X_FORWARDED_FOR=forwarded)) == (404, "not_found"), (
+            forwarded
+        )
 
 
 def test_metrics_are_for_the_networks_that_are_named(anonymous, settings, monkeypatch):
     monkeypatch.setenv("METRICS_NETWORKS", "10.0.0.0/8, 2001:db8::/32")
     settings.METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")
 
-    assert [metrics(anonymous, address).status_code for address in ("10.1.2.3", "2001:db8::1", "127.0.0.1")] == [
-        200
-    ] * 3
+    assert [
+        metrics(anonymous, address).status_code
+        for address in ("10.1.2.3", "2001:db8::1", "127.0.0.1")
+    ] == [200] * 3
     assert metrics(anonymous, "11.1.2.3").status_code == 404
 
 
@@ -119,7 +125,10 @@ def test_behind_a_proxy_metrics_go_by_the_client_it_names(anonymous, settings):
 
     assert metrics(anonymous, HTTP_X_FORWARDED_FOR="203.0.113.9").status_code == 404
     assert metrics(anonymous, HTTP_X_FORWARDED_FOR="127.0.0.1, 203.0.113.9").status_code == 404
-    assert metrics(anonymous, "10.0.0.1", HTTP_X_FORWARDED_FOR="203.0.113.9, 127.0.0.1").status_code == 200
+    assert (
+        metrics(anonymous, "10.0.0.1", HTTP_X_FORWARDED_FOR="203.0.113.9, 127.0.0.1").status_code
+        == 200
+    )
 
 
 def test_a_request_id_is_kept(anonymous):
@@ -140,9 +149,22 @@ def test_an_odd_request_id_is_replaced(anonymous):
 def test_a_foreign_host_is_refused_as_a_problem(anonymous, settings, path):
     settings.ALLOWED_HOSTS = ["testserver"]
 
-    for host in ("evil.example", "testserver.evil.example", "a b", "@", "testserver:x", "[", "x" * 300):
-        assert refusal(anonymous.client.get(path, headers={"Host": host})) == (400, "bad_request"), host
-    assert anonymous.client.get("/api/movies/", headers={"Host": "testserver:8000"}).status_code == 200
+    for host in (
+        "evil.example",
+        "testserver.evil.example",
+        "a b",
+        "@",
+        "testserver:x",
+        "[",
+        "x" * 300,
+    ):
+        assert refusal(anonymous.client.get(path, headers={"Host": host})) == (
+            400,
+            "bad_request",
+        ), host
+    assert (
+        anonymous.client.get("/api/movies/", headers={"Host": "testserver:8000"}).status_code == 200
+    )
 
 
 def test_a_load_balancer_probes_by_address(anonymous, settings):
@@ -152,12 +174,21 @@ def test_a_load_balancer_probes_by_address(anonymous, settings):
 
 
 def test_no_answer_is_sniffed_and_no_page_framed(anonymous):
-    for path in ("/api/movies/", "/api/nothing/", "/swagger/", "/redoc/", "/admin/login/", "/livez"):
+    for path in (
+        "/api/movies/",
+        "/api/nothing/",
+        "/swagger/",
+        "/redoc/",
+        "/admin/login/",
+        "/livez",
+    ):
         assert anonymous.get(path).headers["X-Content-Type-Options"] == "nosniff", path
     for path in ("/swagger/", "/redoc/", "/admin/login/"):
         response = anonymous.get(path)
         policy = response.headers.get("Content-Security-Policy", "")
-        assert response.headers.get("X-Frame-Options") == "DENY" or "frame-ancestors 'none'" in policy, path
+        assert (
+            response.headers.get("X-Frame-Options") == "DENY" or "frame-ancestors 'none'" in policy
+        ), path
 
 
 def test_what_is_refused_before_it_comes_to_django_is_not_sniffed_either(anonymous, settings):
@@ -166,7 +197,10 @@ def test_what_is_refused_before_it_comes_to_django_is_not_sniffed_either(anonymo
     for wrong in (host, length):
         response = anonymous.client.get("/api/movies/", secure=True, **wrong)
         assert refusal(response) == (400, "bad_request")
-        told = [response.headers[name] for name in ("X-Content-Type-Options", "Strict-Transport-Security")]
+        told = [
+            response.headers[name]
+            for name in ("X-Content-Type-Options", "Strict-Transport-Security")
+        ]
         assert told == ["nosniff", "max-age=60"]
 
 
@@ -202,7 +236,10 @@ def test_an_allowed_origin_may_read_every_answer_of_the_api(allowed_origin, anon
     ):
         response = anonymous(method, path, Origin=origin)
         assert response.headers.get("Access-Control-Allow-Origin") == origin, (method, path)
-        assert "Access-Control-Allow-Origin" not in anonymous(method, path, Origin="https://evil.example").headers
+        assert (
+            "Access-Control-Allow-Origin"
+            not in anonymous(method, path, Origin="https://evil.example").headers
+        )
 
 
 def test_with_origins_allowed_the_settings_ask_for_their_middleware():
@@ -210,13 +247,17 @@ def test_with_origins_allowed_the_settings_ask_for_their_middleware():
 
     def said(origins: str) -> str:
         given = os.environ | {"CORS_ORIGINS": origins}
-        return subprocess.run([sys.executable, "-c", words], env=given, capture_output=True, text=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", words], env=given, capture_output=True, text=True
+        ).stdout
 
     assert (said(""), said("https://app.example")) == ("False False\n", "True True\n")
 
 
 def test_an_api_call_meets_no_session_and_no_form(anonymous, settings, monkeypatch):
-    monkeypatch.setattr(SessionMiddleware, "process_request", lambda *_: pytest.fail("a session was looked for"))
+    monkeypatch.setattr(
+        SessionMiddleware, "process_request", lambda *_: pytest.fail("a session was looked for")
+    )
 
     assert anonymous.get("/api/movies/").status_code == 200
     with pytest.raises(pytest.fail.Exception):  # the control: a page's is
@@ -240,9 +281,9 @@ def test_a_browser_may_ask_before_it_books(allowed_origin, anonymous):
 
 def through_the_server_entry(body: bytes) -> tuple[str, bytes]:
     """As a server hands on a body that came in chunks: without its length."""
-    environ = RequestFactory(headers={"Host": "testserver", "Transfer-Encoding": "chunked"})._base_environ(
-        REQUEST_METHOD="POST", PATH_INFO="/api/login/", CONTENT_TYPE="application/json"
-    )
+    environ = RequestFactory(
+        headers={"Host": "testserver", "Transfer-Encoding": "chunked"}
+    )._base_environ(REQUEST_METHOD="POST", PATH_INFO="/api/login/", CONTENT_TYPE="application/json")
     status: list[str] = []
     environ |= {"wsgi.input": io.BytesIO(body)}
     answer = b"".join(wsgi.application(environ, lambda line, _headers: status.append(line)))
@@ -262,6 +303,8 @@ def test_a_body_in_chunks_is_read_and_bounded():
 def test_a_server_without_redis_says_that_it_has_no_locks():
     environ = {**os.environ, "REDIS_URL": "", "DJANGO_SETTINGS_MODULE": "project.settings"}
 
-    said = subprocess.run([sys.executable, "-c", "import project.wsgi"], env=environ, capture_output=True, text=True)
+    said = subprocess.run(
+        [sys.executable, "-c", "import project.wsgi"], env=environ, capture_output=True, text=True
+    )
 
     assert "no seat locks" in said.stderr

@@ -75,7 +75,10 @@ def test_an_empty_database_gets_a_week_of_six_films_on_four_screens():
         assert (shows.count(), len(films), len(screens)) == (16, 6, 4)
     assert not Show.objects.filter(date_time__lte=timezone.now()).exists()
     assert overlaps() == []
-    assert said == f"Demo data: {Show.objects.count()} shows, {Booking.objects.count()} bookings and 4 logins added.\n"
+    assert (
+        said
+        == f"Demo data: {Show.objects.count()} shows, {Booking.objects.count()} bookings and 4 logins added.\n"
+    )
 
 
 @pytest.mark.django_db
@@ -110,7 +113,9 @@ def test_the_times_are_the_cinemas_own(settings, zone):
     run()
 
     starts = {f"{localtime(show.date_time):%H:%M}" for show in Show.objects.all()}
-    assert starts == {f"{hour}:{minute:02}" for hour in (11, 14, 17, 20) for minute in (0, 15, 30, 45)}
+    assert starts == {
+        f"{hour}:{minute:02}" for hour in (11, 14, 17, 20) for minute in (0, 15, 30, 45)
+    }
     assert days_with_shows()[-1] == localtime().date() + 7 * DAY
 
 
@@ -163,13 +168,20 @@ def test_a_month_later_there_is_a_whole_week_again():
 def test_a_place_that_staff_have_filled_is_left_out():
     seed_demo.seed(MORNING)
     screen = Screen.objects.get(name="Screen 2")
-    own = a_show(movie=a_movie(duration_minutes=100), screen=screen, date_time=local("2030-06-11 13:00"))
+    own = a_show(
+        movie=a_movie(duration_minutes=100), screen=screen, date_time=local("2030-06-11 13:00")
+    )
 
     said = seed_demo.seed(MORNING + DAY)
 
     assert said == "Demo data: 15 shows, 0 bookings and 0 logins added."
     that_day = Show.objects.on(own.date_time.date()).filter(screen=screen)
-    assert [f"{localtime(show.date_time):%H:%M}" for show in that_day] == ["11:15", "13:00", "17:15", "20:15"]
+    assert [f"{localtime(show.date_time):%H:%M}" for show in that_day] == [
+        "11:15",
+        "13:00",
+        "17:15",
+        "20:15",
+    ]
     assert overlaps() == []
 
 
@@ -264,7 +276,9 @@ def test_the_clerks_are_in_their_groups():
     run()
 
     for username, group in [("boxoffice", "Box office"), ("programme", "Programme")]:
-        assert list(User.objects.get(username=username).groups.values_list("name", flat=True)) == [group]
+        assert list(User.objects.get(username=username).groups.values_list("name", flat=True)) == [
+            group
+        ]
 
 
 @pytest.mark.django_db
@@ -278,7 +292,11 @@ def test_a_name_or_mail_that_somebody_has_stays_theirs():
     assert said.endswith("and 2 logins added.\n")
     assert_kept(before)
     first.refresh_from_db()
-    assert (first.is_staff, first.is_superuser, first.check_password(PASSWORD)) == (False, False, True)
+    assert (first.is_staff, first.is_superuser, first.check_password(PASSWORD)) == (
+        False,
+        False,
+        True,
+    )
 
 
 @pytest.mark.django_db
@@ -315,7 +333,9 @@ def test_a_screen_that_is_there_is_used():
 def test_without_debug_it_refuses_with_a_sentence(settings):
     settings.DEBUG = False
 
-    with pytest.raises(CommandError, match=r"^Demo data is for development: it is loaded with DEBUG on only\.$"):
+    with pytest.raises(
+        CommandError, match=r"^Demo data is for development: it is loaded with DEBUG on only\.$"
+    ):
         run()
 
     assert {name: rows for name, rows in everything().items() if rows} == {}

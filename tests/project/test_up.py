@@ -1,4 +1,6 @@
-"""`manage.py up` as people run it: real processes, free ports, a var/ of its own, and nothing of the machine's."""
+"""`manage.py up` as people run it: real processes, free ports, a var/ of its own, and nothing of
+the machine's.
+"""
 
 import os
 import re
@@ -29,9 +31,13 @@ def taken_port() -> Iterator[int]:
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once: where `up` finds all in place, it starts in half the time."""
     folder = tmp_path_factory.mktemp("database")
-    environment = {name: value for name, value in os.environ.items() if name not in OWN} | {"VAR_DIR": str(folder)}
+    environment = {name: value for name, value in os.environ.items() if name not in OWN} | {
+        "VAR_DIR": str(folder)
+    }
     for command in ("migrate", "seed_demo"):
-        subprocess.run([sys.executable, "manage.py", command], cwd=BASE_DIR, env=environment, check=True)
+        subprocess.run(
+            [sys.executable, "manage.py", command], cwd=BASE_DIR, env=environment, check=True
+        )
     return folder / "marquee.sqlite3"
 
 
@@ -62,18 +68,24 @@ def test_a_host_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
     code, said = refusal(tmp_path, HOST="192.0.2.1")
 
     assert code == 1
-    assert re.fullmatch(r"marquee: PORT \d+ cannot be opened on 192\.0\.2\.1: .+\. Set another PORT or HOST\.\n", said)
+    assert re.fullmatch(
+        r"marquee: PORT \d+ cannot be opened on 192\.0\.2\.1: .+\. Set another PORT or HOST\.\n",
+        said,
+    )
 
 
 def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path: Path) -> None:
     port = free_port()
 
     code, said = refusal(
-        tmp_path, DATABASE_URL=f"postgres://clerk:hush-hush@127.0.0.1:{port}/cinema?sslpassword=hush-hush"
+        tmp_path,
+        DATABASE_URL=f"postgres://clerk:hush-hush@127.0.0.1:{port}/cinema?sslpassword=hush-hush",
     )
 
     assert code == 1
-    assert said.startswith(f"marquee: The database postgres://clerk@127.0.0.1:{port}/cinema cannot be reached: ")
+    assert said.startswith(
+        f"marquee: The database postgres://clerk@127.0.0.1:{port}/cinema cannot be reached: "
+    )
     assert said.endswith("Connection refused. Start it, or mend DATABASE_URL.\n")
     assert said.count("\n") == 1
     assert "hush-hush" not in said
@@ -81,7 +93,9 @@ def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path: 
 
 @pytest.mark.parametrize(("secret", "state"), [("", "not set"), ("short", "too short")])
 def test_without_debug_a_secret_is_demanded(tmp_path: Path, secret: str, state: str) -> None:
-    sentence = f"marquee: SECRET_KEY is {state}: with DEBUG off it must have 32 characters or more.\n"
+    sentence = (
+        f"marquee: SECRET_KEY is {state}: with DEBUG off it must have 32 characters or more.\n"
+    )
 
     assert refusal(tmp_path, DEBUG="off", SECRET_KEY=secret) == (1, sentence)
 
@@ -95,7 +109,9 @@ def test_up_shows_where_everything_is_and_refuses_a_second(up: Up) -> None:
     assert table["Swagger"] == f"http://127.0.0.1:{up.port}/swagger/"
     assert table["ReDoc"] == f"http://127.0.0.1:{up.port}/redoc/"
     assert table["Admin"] == f"http://127.0.0.1:{up.port}/admin/"
-    assert re.fullmatch(rf"http://127\.0\.0\.1:{up.flower_port}/  admin / \S{{16}}", table["Flower"])
+    assert re.fullmatch(
+        rf"http://127\.0\.0\.1:{up.flower_port}/  admin / \S{{16}}", table["Flower"]
+    )
     assert table["Database"] == f"sqlite:///{up.folder}/marquee.sqlite3"
     assert table["Redis"] == redis
     assert table["Mails"] == f"files in {up.folder}/mail"
@@ -111,7 +127,9 @@ def test_up_shows_where_everything_is_and_refuses_a_second(up: Up) -> None:
         text=True,
     )
     assert (second.returncode, second.stdout) == (1, "")
-    assert second.stderr == (f"marquee: `up` already runs in this folder, as process {up.popen.pid}: stop it first.\n")
+    assert second.stderr == (
+        f"marquee: `up` already runs in this folder, as process {up.popen.pid}: stop it first.\n"
+    )
     assert up.is_alive()
 
 
@@ -121,7 +139,9 @@ def test_what_dies_is_started_again_and_said(up: Up) -> None:
     commands = ("workers worker", "workers beat", "workers flower", "valkey-server")
     up.wait_for(READY)
     killed = {command: up.leader(command) for command in commands}
-    pool = [pid for pid, (parent, _, _) in processes().items() if parent == killed["workers worker"]]
+    pool = [
+        pid for pid, (parent, _, _) in processes().items() if parent == killed["workers worker"]
+    ]
     assert len(pool) == 2
 
     for pid in killed.values():
@@ -181,11 +201,20 @@ def test_after_kill_9_a_new_up_works_and_the_old_processes_go(up: Up) -> None:
 
 
 def test_without_debug_there_is_no_demo_data_and_no_open_flower(tmp_path: Path) -> None:
-    up = Up(tmp_path, DEBUG="off", SECRET_KEY="x" * 50, HOST="127.0.0.1", ALLOWED_HOSTS="localhost,127.0.0.1")
+    up = Up(
+        tmp_path,
+        DEBUG="off",
+        SECRET_KEY="x" * 50,
+        HOST="127.0.0.1",
+        ALLOWED_HOSTS="localhost,127.0.0.1",
+    )
 
     up.wait_for(UP)
 
-    assert "Flower is not started: with DEBUG off it needs FLOWER_BASIC_AUTH, such as user:password." in up.log()
+    assert (
+        "Flower is not started: with DEBUG off it needs FLOWER_BASIC_AUTH, such as user:password."
+        in up.log()
+    )
     assert "Login" not in up.log()
     assert not any("flower" in line for line in up.sessions().values())
     assert up.end() == 0

@@ -43,7 +43,11 @@ def test_a_group_is_booked_sorted_and_whole():
 
     assert told["seat_numbers"] == [3, 7, 9]
     assert told["seat_number"] == 3
-    assert list(BookingSeat.objects.order_by("id").values_list("seat_number", flat=True)) == [3, 7, 9]
+    assert list(BookingSeat.objects.order_by("id").values_list("seat_number", flat=True)) == [
+        3,
+        7,
+        9,
+    ]
 
 
 def test_a_taken_seat_is_refused_with_its_number_and_nothing_changes():
@@ -113,7 +117,9 @@ def test_another_customers_booking_is_not_found(verb):
 @pytest.mark.parametrize(
     "end",
     [
-        lambda caller: AuthSession.objects.filter(pk=caller.session_id).update(revoked_at=timezone.now()),
+        lambda caller: AuthSession.objects.filter(pk=caller.session_id).update(
+            revoked_at=timezone.now()
+        ),
         lambda caller: AuthSession.objects.filter(pk=caller.session_id).update(expires_at=Now()),
         lambda caller: AuthSession.objects.filter(pk=caller.session_id).delete(),
         lambda caller: User.objects.filter(pk=caller.user_id).update(is_active=False),
@@ -127,7 +133,9 @@ def test_an_ended_login_changes_nothing(verb, end):
     end(caller)
 
     with pytest.raises(TokenInvalid):
-        getattr(bookings, verb)(caller, *((show.pk, [6]) if verb in {"book", "hold"} else (hold.pk,)))
+        getattr(bookings, verb)(
+            caller, *((show.pk, [6]) if verb in {"book", "hold"} else (hold.pk,))
+        )
 
     assert taken(show) == [5]
     assert history(hold.pk) == ["held"]

@@ -1,4 +1,6 @@
-"""A whole show is cancelled: what is refused at once, what the sweep ends, whom it mails; it may die anywhere."""
+"""A whole show is cancelled: what is refused at once, what the sweep ends, whom it mails; it may
+die anywhere.
+"""
 
 import threading
 from datetime import timedelta
@@ -43,7 +45,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def server(settings):
     with smtp_server() as server:
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+            SMTP,
+            "127.0.0.1",
+            server.port,
+        )
         yield server
 
 
@@ -66,7 +72,9 @@ def history(booking: Booking) -> list[str]:
 
 
 def owed() -> list[int]:
-    return sorted(BookingEvent.objects.owed().filter(kind="cancelled").values_list("booking__user", flat=True))
+    return sorted(
+        BookingEvent.objects.owed().filter(kind="cancelled").values_list("booking__user", flat=True)
+    )
 
 
 def test_nothing_is_sold_from_then_on(api):
@@ -94,7 +102,11 @@ def test_a_booking_of_it_says_so_at_once_and_is_cancelled_soon(api):
     soon = api.get(f"/api/bookings/{booking.pk}/").json()
 
     assert (at_once["status"], at_once["show"]["cancelled"]) == ("booked", True)
-    assert (soon["status"], soon["show"]["cancelled"], soon["seat_numbers"]) == ("cancelled", True, [5])
+    assert (soon["status"], soon["show"]["cancelled"], soon["seat_numbers"]) == (
+        "cancelled",
+        True,
+        [5],
+    )
     assert refusal(api.post(f"/api/bookings/{booking.pk}/confirm/")) == (409, "booking_closed")
 
 
@@ -105,9 +117,9 @@ def test_the_customer_may_cancel_in_between_and_is_told_of_that_alone(api):
     assert api.post(f"/api/bookings/{booking.pk}/cancel/").json()["status"] == "cancelled"
 
     assert sweep() == 0
-    assert [(event.actor_id, event.mailed_with) for event in booking.events.filter(kind="cancelled")] == [
-        (api.caller.user_id, None)
-    ]
+    assert [
+        (event.actor_id, event.mailed_with) for event in booking.events.filter(kind="cancelled")
+    ] == [(api.caller.user_id, None)]
 
 
 def test_again_it_is_the_same():
@@ -146,8 +158,14 @@ def test_all_that_is_live_is_ended_and_the_clerk_is_named():
     before, count, again, after = told.progress, sweep(), sweep(), told.progress
 
     assert (before, count, again, after) == ((0, 2), 2, 0, (2, 2))
-    assert [history(one) for one in (booked, hold, stale)] == [["booked", "cancelled"], ["held", "cancelled"], ["held"]]
-    assert {event.actor_id for event in BookingEvent.objects.filter(kind="cancelled")} == {clerk.user_id}
+    assert [history(one) for one in (booked, hold, stale)] == [
+        ["booked", "cancelled"],
+        ["held", "cancelled"],
+        ["held"],
+    ]
+    assert {event.actor_id for event in BookingEvent.objects.filter(kind="cancelled")} == {
+        clerk.user_id
+    }
     assert not BookingSeat.objects.live().filter(show=show).exists()
     assert Booking.objects.get(pk=booked.pk).updated_at > clock
     assert Booking.objects.get(pk=elsewhere.pk).status == "booked"
@@ -236,7 +254,14 @@ def test_the_mail_names_every_booking_that_was_ended_and_no_other(server):
     assert letter["Subject"].startswith(f"Cancelled: {show.movie_title}, ")
     for part in letter.iter_parts():
         text = part.get_content()
-        for said in ("The whole show is cancelled", show.movie_title, first.reference, "1, 2", second.reference, "7"):
+        for said in (
+            "The whole show is cancelled",
+            show.movie_title,
+            first.reference,
+            "1, 2",
+            second.reference,
+            "7",
+        ):
             assert said in text
         assert by_hand.reference not in text
         assert elsewhere.reference not in text
@@ -348,7 +373,9 @@ class Killed(BaseException):
 
 
 def dies_at_the_third_customer(monkeypatch, whole: bool) -> Show:
-    """Two bookings each; it dies between the events of the third customer. Without `whole` nothing is rolled back."""
+    """Two bookings each; it dies between the events of the third customer. Without `whole` nothing
+    is rolled back.
+    """
     show, customers = a_show(), [a_caller() for _ in range(4)]
     for number, customer in enumerate(customers * 2):
         a_booking(customer, show, (number + 1,))
@@ -380,7 +407,11 @@ def dies_at_the_third_customer(monkeypatch, whole: bool) -> Show:
 
 def are_told(show: Show) -> set[int]:
     """Of the cancelled bookings, those that a mail names."""
-    return set(BookingEvent.objects.filter(mailed_with__mail_due_at__isnull=False).values_list("booking", flat=True))
+    return set(
+        BookingEvent.objects.filter(mailed_with__mail_due_at__isnull=False).values_list(
+            "booking", flat=True
+        )
+    )
 
 
 def test_a_sweep_that_dies_leaves_nothing_half_done_and_is_taken_up(monkeypatch):
@@ -412,7 +443,10 @@ def test_a_seat_that_is_asked_for_behind_it_is_refused_for_the_show(api):
     cancelled(booking.show)
     sweep()
 
-    assert refusal(api.post(f"/api/shows/{booking.show_id}/book/", {"seat_number": 5})) == (409, "show_cancelled")
+    assert refusal(api.post(f"/api/shows/{booking.show_id}/book/", {"seat_number": 5})) == (
+        409,
+        "show_cancelled",
+    )
 
 
 def test_a_deactivated_clerks_cancellation_goes_on():

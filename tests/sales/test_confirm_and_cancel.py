@@ -30,7 +30,11 @@ def test_confirm_makes_it_booked_and_owes_the_mail():
 
     told = bookings.confirm(caller, hold.pk).booking
 
-    assert (told["status"], told["expires_at"], told["expires_in_seconds"]) == ("booked", None, None)
+    assert (told["status"], told["expires_at"], told["expires_in_seconds"]) == (
+        "booked",
+        None,
+        None,
+    )
     assert history(hold.pk) == ["held", "booked"]
     assert BookingEvent.objects.get(kind="booked").mail_state == "owed"
     assert BookingSeat.objects.get().held_until is None

@@ -130,7 +130,11 @@ def test_expire_stale_tidies_in_batches_and_spares_the_living():
     stale = [make_stale(a_hold(show=show, seats=(seat,))) for seat in (1, 2, 3)]
     living = a_hold(show=show, seats=(4,))
 
-    assert [bookings.expire_stale(limit=2), bookings.expire_stale(limit=2), bookings.expire_stale(limit=2)] == [2, 1, 0]
+    assert [
+        bookings.expire_stale(limit=2),
+        bookings.expire_stale(limit=2),
+        bookings.expire_stale(limit=2),
+    ] == [2, 1, 0]
 
     assert {Booking.objects.get(pk=hold.pk).status for hold in stale} == {"expired"}
     assert history(stale[0].pk) == ["held", "expired"]

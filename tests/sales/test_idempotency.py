@@ -17,7 +17,9 @@ REUSED = (422, "idempotency_key_reused")
 
 
 def book(api, show, seat=5, key="k", **changes):
-    return api.post(f"/api/shows/{show.pk}/book/", {"seat_number": seat}, Idempotency_Key=key, **changes)
+    return api.post(
+        f"/api/shows/{show.pk}/book/", {"seat_number": seat}, Idempotency_Key=key, **changes
+    )
 
 
 def counts() -> tuple[int, int, int]:
@@ -56,7 +58,10 @@ def test_without_a_key_a_repeat_is_a_new_request(api):
     first = api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 5})
 
     assert first.status_code == 201
-    assert refusal(api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 5})) == (409, "seat_taken")
+    assert refusal(api.post(f"/api/shows/{show.pk}/book/", {"seat_number": 5})) == (
+        409,
+        "seat_taken",
+    )
     assert counts() == (1, 1, 0)
 
 
@@ -112,7 +117,9 @@ def test_the_body_counts_by_what_it_says_and_not_by_its_spelling(api):
 
     answers = [api("POST", path, raw=raw, Idempotency_Key="k") for raw in spellings]
 
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
     assert counts() == (1, 1, 1)
 
 
@@ -140,7 +147,10 @@ def test_a_key_is_its_customers_own(api, other):
 def test_keys_differ_by_case(api):
     show = a_show()
 
-    answers = [book(api, show, seat, key) for seat, key in ((1, "key"), (2, "KEY"), (3, "Key"), (4, "key2"))]
+    answers = [
+        book(api, show, seat, key)
+        for seat, key in ((1, "key"), (2, "KEY"), (3, "Key"), (4, "key2"))
+    ]
 
     assert [answer.status_code for answer in answers] == [201] * 4
     assert book(api, show, 1, "key").content == answers[0].content
@@ -149,7 +159,9 @@ def test_keys_differ_by_case(api):
 def test_any_printable_ascii_is_a_key(api):
     show = a_show()
 
-    for seat, key in enumerate(("x", "k" * 255, "a b", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "0"), start=1):
+    for seat, key in enumerate(
+        ("x", "k" * 255, "a b", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "0"), start=1
+    ):
         assert book(api, show, seat, key).status_code == 201
         assert book(api, show, seat, key).status_code == 201
     assert counts() == (5, 5, 5)
@@ -162,7 +174,9 @@ def test_odd_keys_are_refused(api, call):
 
     for odd in ("", "k" * 256, "é", "ключ", "a\tb", "a\x00b", "a\x7f", "a\nb", "a\x1b"):
         if call in {"book", "hold"}:
-            response = api.post(f"/api/shows/{show.pk}/{call}/", {"seat_number": 5}, Idempotency_Key=odd)
+            response = api.post(
+                f"/api/shows/{show.pk}/{call}/", {"seat_number": 5}, Idempotency_Key=odd
+            )
         else:
             response = api.post(f"/api/bookings/{mine.pk}/{call}/", Idempotency_Key=odd)
         assert refusal(response) == (400, "bad_idempotency_key"), odd

@@ -1,4 +1,6 @@
-"""Marks of booked seats: the crowd is refused without the database, and never after a cancel has answered."""
+"""Marks of booked seats: the crowd is refused without the database, and never after a cancel has
+answered.
+"""
 
 import time
 from contextlib import suppress
@@ -146,7 +148,9 @@ def test_a_slow_refusal_sets_no_mark_behind_a_cancel():
 def test_control_without_the_count_a_slow_refusal_would_say_no_behind_a_cancel(monkeypatch):
     show, seller = a_show(), a_caller()
     booking = a_booking(seller, show, (5,))
-    monkeypatch.setattr(seat_locks, "RELEASE", seat_locks.RELEASE.replace("== ARGV[3]", "~= 'never'"))
+    monkeypatch.setattr(
+        seat_locks, "RELEASE", seat_locks.RELEASE.replace("== ARGV[3]", "~= 'never'")
+    )
 
     slow_refusal(show, lambda: bookings.cancel(seller, booking.pk))
 

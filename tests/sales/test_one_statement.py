@@ -1,4 +1,6 @@
-"""Confirm and cancel as one statement: what it asks, and what it does with a row that another is changing."""
+"""Confirm and cancel as one statement: what it asks, and what it does with a row that another is
+changing.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ from tests.support.rows import history
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own way, and run there"),
+    pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="PostgreSQL's own way, and run there"
+    ),
 ]
 WAITING = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 SAME_STATUS = "cinema_booking.status = found.status AND "
@@ -30,7 +34,9 @@ SAME_STATUS = "cinema_booking.status = found.status AND "
 def queued_behind(row: Booking | Show, *acts, waits: bool = True) -> Iterator[list[Future]]:
     """Let these acts come to this row and wait for it, since the block has locked it."""
 
-    together = threading.Barrier(len(acts))  # the first would give up, should the second come a second later
+    together = threading.Barrier(
+        len(acts)
+    )  # the first would give up, should the second come a second later
 
     def run(act) -> Outcome:
         try:
@@ -42,7 +48,9 @@ def queued_behind(row: Booking | Show, *acts, waits: bool = True) -> Iterator[li
 
     def waiting() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw at first
+            cursor.execute(
+                "SELECT pg_stat_clear_snapshot()"
+            )  # else a transaction sees what it saw at first
             cursor.execute(WAITING)
             return cursor.fetchone() == (len(acts),)
 
@@ -64,11 +72,15 @@ def test_it_is_one_query(verb, django_assert_num_queries):
 
 
 @pytest.mark.parametrize("compares", [True, False])
-def test_of_two_confirms_that_both_found_it_pending_one_books_and_the_control(monkeypatch, compares):
+def test_of_two_confirms_that_both_found_it_pending_one_books_and_the_control(
+    monkeypatch, compares
+):
     caller = a_caller()
     hold = a_hold(caller)
     if not compares:
-        careless = one_statement.CONFIRM.replace(SAME_STATUS, "").replace(one_statement.HELD, "true")
+        careless = one_statement.CONFIRM.replace(SAME_STATUS, "").replace(
+            one_statement.HELD, "true"
+        )
         monkeypatch.setattr(one_statement, "CONFIRM", careless)
 
     with queued_behind(hold, *[lambda: bookings.confirm(caller, hold.pk)] * 2) as confirms:
@@ -79,7 +91,9 @@ def test_of_two_confirms_that_both_found_it_pending_one_books_and_the_control(mo
 
 
 @pytest.mark.parametrize("compares", [True, False])
-def test_a_cancel_that_found_a_hold_owes_the_mail_of_what_was_booked_meanwhile_and_the_control(monkeypatch, compares):
+def test_a_cancel_that_found_a_hold_owes_the_mail_of_what_was_booked_meanwhile_and_the_control(
+    monkeypatch, compares
+):
     caller = a_caller()
     hold = a_hold(caller)
     if not compares:
@@ -122,7 +136,9 @@ def test_a_confirm_waits_for_whoever_cancels_its_show_and_the_control(monkeypatc
     caller, show = a_caller(), a_show()
     hold = a_hold(caller, show)
     if not locks:
-        monkeypatch.setattr(one_statement, "CONFIRM", one_statement.CONFIRM.replace("FOR KEY SHARE", ""))
+        monkeypatch.setattr(
+            one_statement, "CONFIRM", one_statement.CONFIRM.replace("FOR KEY SHARE", "")
+        )
 
     with queued_behind(show, lambda: bookings.confirm(caller, hold.pk), waits=locks) as (confirm,):
         Show.objects.filter(pk=show.pk).update(cancelled_at=Now())

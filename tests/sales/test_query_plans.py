@@ -1,4 +1,6 @@
-"""What is asked all day reads what it tells and not the history, however long that is: the plans of PostgreSQL."""
+"""What is asked all day reads what it tells and not the history, however long that is: the plans of
+PostgreSQL.
+"""
 
 import json
 from contextlib import contextmanager
@@ -21,12 +23,14 @@ from tests.support.staff import page, superuser
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL tells its plans in this form"),
+    pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="only PostgreSQL tells its plans in this form"
+    ),
 ]
 
-# 200 000 bookings of 2 000 customers, with a seat and an event each: most past, every tenth of a show to come, one in
-# a hundred a stale hold, and the mail of every hundredth still owed. The shows are an hour apart,
-# and a booking was made every five minutes.
+# 200 000 bookings of 2 000 customers, with a seat and an event each: most past, every tenth of a
+# show to come, one in a hundred a stale hold, and the mail of every hundredth still owed. The shows
+# are an hour apart, and a booking was made every five minutes.
 HISTORY = """
 INSERT INTO cinema_user (username, email, password, first_name, last_name, is_active, is_staff, is_superuser,
     date_joined)
@@ -59,8 +63,15 @@ INSERT INTO cinema_idempotencykey (user_id, key_sha256, fingerprint, status, bod
 ANALYZE
 """
 EVERYTHING = "TRUNCATE cinema_user, cinema_movie, cinema_screen CASCADE"
-BIG = {f"cinema_{name}" for name in ("booking", "bookingseat", "bookingevent", "idempotencykey", "authsession")}
-OF_WORK = {"booking_stale", "bookingevent_owed", "bookingevent_failed"}  # hold nothing but what is to be done
+BIG = {
+    f"cinema_{name}"
+    for name in ("booking", "bookingseat", "bookingevent", "idempotencykey", "authsession")
+}
+OF_WORK = {
+    "booking_stale",
+    "bookingevent_owed",
+    "bookingevent_failed",
+}  # hold nothing but what is to be done
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -149,10 +160,14 @@ def test_the_sweep_of_owed_mail():
 
 
 def test_what_a_mail_waits_for_is_looked_up_by_its_booking():
-    """Begun with all that is owed, a full hall's mails would each read those of all others: 6 s for 2 500."""
+    """Begun with all that is owed, a full hall's mails would each read those of all others: 6 s for
+    2 500.
+    """
     with statements() as told, connection.cursor() as cursor:
         deliveries.queue_due(500)
-        ((sweep, params),) = [one for one in told if "mailed_with_id" in one[0] and '"mail_attempts"' in one[0]]
+        ((sweep, params),) = [
+            one for one in told if "mailed_with_id" in one[0] and '"mail_attempts"' in one[0]
+        ]
         cursor.execute(f"EXPLAIN {sweep}", params)
         plan = "".join(row[0] for row in cursor.fetchall())
 
@@ -188,7 +203,9 @@ def test_health_and_metrics():
     assert all_read_whole(told) == {}
 
 
-@pytest.mark.parametrize("path", ["/api/shows/{show}/seats/", "/api/shows/{show}/", "/api/movies/{movie}/shows/"])
+@pytest.mark.parametrize(
+    "path", ["/api/shows/{show}/seats/", "/api/shows/{show}/", "/api/movies/{movie}/shows/"]
+)
 def test_what_is_on(show, path):
     with statements() as told:
         response = Api().get(path.format(show=show.pk, movie=show.movie_id))
@@ -250,7 +267,12 @@ def test_a_sale_step_by_step_with_a_key_and_what_follows_it(caller, show):
 @pytest.mark.parametrize("statement", ["CONFIRM", "CANCEL"])
 def test_a_confirm_and_a_cancel_in_one_statement(caller, show, statement):
     hold = bookings.hold(caller, show.pk, [150, 151], Key("a" * 64, "b" * 64))
-    who = {"session": caller.session_id, "user": caller.user_id, "booking": hold.booking["id"], "request": ""}
+    who = {
+        "session": caller.session_id,
+        "user": caller.user_id,
+        "booking": hold.booking["id"],
+        "request": "",
+    }
 
     assert read_whole(getattr(one_statement, statement), who) == []
 
@@ -276,9 +298,15 @@ def test_the_purge_of_old_keys():
     ("index", "act"),
     [
         ("booking_stale, booking_one_hold", lambda: bookings.expire_stale(1000)),
-        ("booking_stale, booking_one_hold", lambda: list(Booking.objects.with_status("pending")[:100])),
+        (
+            "booking_stale, booking_one_hold",
+            lambda: list(Booking.objects.with_status("pending")[:100]),
+        ),
         ("bookingevent_owed", lambda: deliveries.queue_due(500)),
-        ("booking_of_user", lambda: list(Booking.objects.filter(user=User.objects.first()).order_by("-id")[:50])),
+        (
+            "booking_of_user",
+            lambda: list(Booking.objects.filter(user=User.objects.first()).order_by("-id")[:50]),
+        ),
     ],
 )
 def test_control_without_its_index_it_reads_all(index, act):
@@ -302,7 +330,9 @@ def test_the_front_page_of_the_staff(part):
 
 
 @pytest.mark.parametrize("sees", [True, False])
-@pytest.mark.parametrize("typed", ["77777", "past777", "past77@example.com", "past777 past77", "nobody"])
+@pytest.mark.parametrize(
+    "typed", ["77777", "past777", "past77@example.com", "past777 past77", "nobody"]
+)
 def test_what_a_clerk_looks_for(typed, sees):
     with statements() as told:
         list(Booking.objects.filter(search.bookings(typed, sees=sees)).order_by("-id")[:100])

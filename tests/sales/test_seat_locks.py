@@ -1,4 +1,6 @@
-"""Seat locks against a real Redis: they refuse others, let the same customer pass, and are never needed."""
+"""Seat locks against a real Redis: they refuse others, let the same customer pass, and are never
+needed.
+"""
 
 import signal
 import time
@@ -104,7 +106,9 @@ def dying_redis(monkeypatch):
     port = free_port()
     server = start_redis(port)
     pool = get_redis_connection("default").connection_pool
-    own = pool.connection_class(**pool.connection_kwargs | {"port": port, "host": "127.0.0.1", "db": 0})
+    own = pool.connection_class(
+        **pool.connection_kwargs | {"port": port, "host": "127.0.0.1", "db": 0}
+    )
     monkeypatch.setattr(redis, "_thread", SimpleNamespace(connection=own))
     yield server
     server.kill()

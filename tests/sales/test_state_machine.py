@@ -1,7 +1,9 @@
-"""Calls in every order that Hypothesis can think of, against a model of the seats: after each, both tell the same.
+"""Calls in every order that Hypothesis can think of, against a model of the seats: after each, both
+tell the same.
 
-Two customers share a small hall while time jumps, the start is moved and Redis comes and goes. The examples are the
-same at every run; `--hypothesis-seed=<number>` tries others, and a failure prints the steps that lead to it.
+Two customers share a small hall while time jumps, the start is moved and Redis comes and goes. The
+examples are the same at every run; `--hypothesis-seed=<number>` tries others, and a failure prints
+the steps that lead to it.
 """
 
 import os
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 IN_CI = 200, 50
 EXAMPLES, STEPS = IN_CI if os.environ.get("CI") and connection.vendor == "postgresql" else (15, 30)
 TOTAL_SEATS = 6
-# Jumps are multiples of 50 s and all else ends between two of them, so the seconds that a run takes do not count.
+# Jumps are multiples of 50 s and all else ends between two of them, so the seconds that a run takes
+# do not count.
 HOLD_SECONDS, STARTS_IN_SECONDS = 625, 5025
 MEANWHILE = [
     ("sweep",),
@@ -38,7 +41,9 @@ MEANWHILE = [
     ("redis_goes", "flushed"), ("redis_goes", "refusing"), ("redis_goes", "unset"),
 ]  # fmt: skip
 # Few groups, so that a customer wants the same seats again, and that they overlap.
-groups = st.sampled_from([[1], [1, 2], [2, 3], [3, 4, 5], [4], [5, 6], [6], [2, 4, 6], [6, TOTAL_SEATS + 1]])
+groups = st.sampled_from(
+    [[1], [1, 2], [2, 3], [3, 4, 5], [4], [5, 6], [6], [2, 4, 6], [6, TOTAL_SEATS + 1]]
+)
 customers, one_in_four = st.sampled_from([0, 1]), st.sampled_from([False, False, False, True])
 recent = st.integers(0, 4)  # 0 is the last
 calls = st.one_of(
@@ -71,7 +76,9 @@ class BoxOffice(RuleBasedStateMachine):
 
     @rule(call=calls)
     def make(self, call):
-        """One rule for all: of several, Hypothesis leaves out some in every example, and most pairs never meet."""
+        """One rule for all: of several, Hypothesis leaves out some in every example, and most pairs
+        never meet.
+        """
         name, *how = call
         getattr(self, name)(*how)
 
@@ -141,15 +148,24 @@ class BoxOffice(RuleBasedStateMachine):
     def the_seats_are_those_of_the_model(self):
         show, taken = self.world.show.pk, self.model.taken
         free = TOTAL_SEATS - len(taken)
-        told = {"show_id": show, "total_seats": TOTAL_SEATS, "available_seats": free, "taken": taken}
+        told = {
+            "show_id": show,
+            "total_seats": TOTAL_SEATS,
+            "available_seats": free,
+            "taken": taken,
+        }
         anybody = self.world.customers[0]
         assert anybody.get(f"/api/shows/{show}/seats/").json() == told
         assert anybody.get(f"/api/shows/{show}/").json()["available_seats"] == free
 
     @invariant()
     def bookings_read_as_those_of_the_model(self):
-        """What every list and detail is made of; the lists themselves at the end, because they take longest."""
-        told = [self._told(row) for row in snapshots.bookings(snapshots.booking_rows().order_by("id"))]
+        """What every list and detail is made of; the lists themselves at the end, because they take
+        longest.
+        """
+        told = [
+            self._told(row) for row in snapshots.bookings(snapshots.booking_rows().order_by("id"))
+        ]
         assert told == [self._wanted(sale) for sale in self.model.sales]
 
     def teardown(self):
@@ -185,7 +201,9 @@ class BoxOffice(RuleBasedStateMachine):
         key = {"Idempotency_Key": f"key {len(self.answered)} {path}"} if keyed else {}
         response = self.world.customers[customer].post(path, body, **key)
         if keyed and response.status_code < 300:
-            self.answered.append((customer, path, body, *key.values(), response.status_code, response.content))
+            self.answered.append(
+                (customer, path, body, *key.values(), response.status_code, response.content)
+            )
         return response
 
     def _judge(self, verb, response, status, told):
@@ -193,7 +211,10 @@ class BoxOffice(RuleBasedStateMachine):
         if isinstance(told, str):
             assert refusal(response) == (status, told)
         else:
-            assert (response.status_code, self._told(response.json())) == (status, self._wanted(told))
+            assert (response.status_code, self._told(response.json())) == (
+                status,
+                self._wanted(told),
+            )
 
     def _told(self, booking):
         left = booking["expires_in_seconds"]
@@ -202,7 +223,12 @@ class BoxOffice(RuleBasedStateMachine):
     def _wanted(self, sale: Sale):
         """The time that is left counts in 25 s, which no example takes."""
         status = sale.status(self.model.now)
-        return sale.id, sale.seats, status, (sale.ends - self.model.now) // 25 if status == "pending" else None
+        return (
+            sale.id,
+            sale.seats,
+            status,
+            (sale.ends - self.model.now) // 25 if status == "pending" else None,
+        )
 
 
 def check(world: World, examples: int, steps: int, **how) -> None:
@@ -250,7 +276,9 @@ def stale_counts_as_taken(monkeypatch):
 
 def a_cancel_leaves_taken(monkeypatch):
     update = SeatQuerySet.update
-    monkeypatch.setattr(SeatQuerySet, "update", lambda rows, **new: new == {"taken": None} or update(rows, **new))
+    monkeypatch.setattr(
+        SeatQuerySet, "update", lambda rows, **new: new == {"taken": None} or update(rows, **new)
+    )
 
 
 def a_repeat_is_a_new_request(monkeypatch):
@@ -262,7 +290,9 @@ def a_cancel_leaves_the_mark(monkeypatch):
 
 
 def a_hold_outlives_the_start(monkeypatch):
-    monkeypatch.setattr(Show, "save", lambda show: Show.objects.filter(pk=show.pk).update(date_time=show.date_time))
+    monkeypatch.setattr(
+        Show, "save", lambda show: Show.objects.filter(pk=show.pk).update(date_time=show.date_time)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The hall as a picture: every seat drawn once and where the map says, for everybody to embed, and always current."""
+"""The hall as a picture: every seat drawn once and where the map says, for everybody to embed, and
+always current.
+"""
 
 import re
 from datetime import timedelta
@@ -21,7 +23,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 def drawn(text: str) -> dict[str, list[int]]:
     """Seats by their kind, as the picture tells them."""
     told = [
-        re.fullmatch(r"Seat (\d+): (\w+)", title.text) for title in ElementTree.fromstring(text).iter(f"{SVG}title")
+        re.fullmatch(r"Seat (\d+): (\w+)", title.text)
+        for title in ElementTree.fromstring(text).iter(f"{SVG}title")
     ]
     kinds: dict[str, list[int]] = {}
     for match in told:
@@ -85,7 +88,11 @@ def test_it_shows_what_the_map_says_and_nothing_of_customers(anonymous):
 
     assert response.status_code == 200
     text = response.content.decode()
-    assert drawn(text)["taken"] == anonymous.get(f"/api/shows/{show.pk}/seats/").json()["taken"] == [3, 4, 9]
+    assert (
+        drawn(text)["taken"]
+        == anonymous.get(f"/api/shows/{show.pk}/seats/").json()["taken"]
+        == [3, 4, 9]
+    )
     assert len(drawn(text)["free"]) == 9
     assert "held" not in drawn(text)
     assert "9 free" in text
@@ -103,11 +110,17 @@ def test_it_can_be_embedded_and_loads_and_runs_nothing(anonymous):
     headers = response.headers
     assert headers["Content-Type"] == "image/svg+xml"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *"
+    assert (
+        headers["Content-Security-Policy"]
+        == "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *"
+    )
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     unchanged = fetch(anonymous, show, If_None_Match=headers["ETag"])
     assert unchanged.status_code == 304
-    assert "X-Frame-Options" not in {*headers, *unchanged.headers}  # `<object>` and `<iframe>` may show it
+    assert "X-Frame-Options" not in {
+        *headers,
+        *unchanged.headers,
+    }  # `<object>` and `<iframe>` may show it
     assert anonymous.get(f"/api/shows/{show.pk}/").headers["X-Frame-Options"] == "DENY"
     text = response.content.decode()
     assert "<a " not in text
@@ -135,7 +148,9 @@ def test_who_has_it_gets_304_until_a_seat_is_sold_or_a_hold_runs_out(anonymous):
 @pytest.mark.django_db(transaction=True)
 def test_of_a_show_that_is_not_there_nothing_is_drawn(anonymous):
     for show_id in (10**9, 2**63 - 1, 2**70):
-        assert refusal(anonymous.get(f"/api/shows/{show_id}/seats.svg")) == (404, "not_found"), show_id
+        assert refusal(anonymous.get(f"/api/shows/{show_id}/seats.svg")) == (404, "not_found"), (
+            show_id
+        )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -146,11 +161,15 @@ def test_head_is_refused_with_what_is_allowed(anonymous):
 
 
 def whole(*, alone: bool) -> ElementTree.Element:
-    return ElementTree.fromstring(picture.draw(9, lambda _: Seat("free", "free"), ["free"], alone=alone))
+    return ElementTree.fromstring(
+        picture.draw(9, lambda _: Seat("free", "free"), ["free"], alone=alone)
+    )
 
 
 def test_alone_it_stands_on_a_ground_of_its_own_in_light_and_in_dark():
-    """A page that is light although its reader's system is dark would else have light text on white."""
+    """A page that is light although its reader's system is dark would else have light text on
+    white.
+    """
     ground = next(child for child in whole(alone=True) if child.tag != f"{SVG}style")
 
     assert (ground.tag, ground.get("class")) == (f"{SVG}rect", "back")

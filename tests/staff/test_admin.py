@@ -82,7 +82,9 @@ def test_the_box_office_does_not_edit_the_programme():
 def test_a_user_is_added_with_a_canonical_name_and_mail():
     form = {"username": "Mia.Wong", "email": "Mia@Example.COM", "usable_password": "true"}
 
-    response = superuser().post(page("user_add"), form | {"password1": PASSWORD, "password2": PASSWORD})
+    response = superuser().post(
+        page("user_add"), form | {"password1": PASSWORD, "password2": PASSWORD}
+    )
 
     assert response.status_code == 302
     assert User.objects.filter(username="mia.wong", email="mia@example.com").count() == 1
@@ -112,7 +114,10 @@ def test_a_user_who_cannot_be_is_refused_at_the_field(username, email, field):
 def user_form(user: User, **changes) -> dict:
     joined = localtime(user.date_joined)
     values = {"username": user.username, "email": user.email, "is_active": "on"}
-    values |= {"date_joined_0": f"{joined:%Y-%m-%d}", "date_joined_1": f"{joined:%H:%M:%S}"} | changes
+    values |= {
+        "date_joined_0": f"{joined:%Y-%m-%d}",
+        "date_joined_1": f"{joined:%H:%M:%S}",
+    } | changes
     return {field: value for field, value in values.items() if value is not None}
 
 
@@ -141,7 +146,11 @@ def test_deactivating_a_user_ends_the_logins():
 def test_a_new_password_ends_the_logins():
     user = a_customer()
     a_caller(user)
-    new = {"usable_password": "true", "password1": "quite another phrase", "password2": "quite another phrase"}
+    new = {
+        "usable_password": "true",
+        "password1": "quite another phrase",
+        "password2": "quite another phrase",
+    }
 
     response = superuser().post(reverse("admin:auth_user_password_change", args=[user.pk]), new)
 

@@ -1,4 +1,6 @@
-"""The admin's pages load nothing from elsewhere, by what they name and by what they allow; and shows are copied."""
+"""The admin's pages load nothing from elsewhere, by what they name and by what they allow; and
+shows are copied.
+"""
 
 import re
 from datetime import timedelta
@@ -23,7 +25,12 @@ LISTS = ["user", "authsession", "movie", "screen", "show", "booking", "bookingev
 
 def pages() -> dict[str, str]:
     booking = a_booking()
-    rows = {"booking": booking, "show": booking.show, "movie": booking.show.movie, "user": booking.user}
+    rows = {
+        "booking": booking,
+        "show": booking.show,
+        "movie": booking.show.movie,
+        "user": booking.user,
+    }
     found = {f"{name} list": page(f"{name}_changelist") for name in LISTS}
     found |= {f"{name} page": page(f"{name}_change", row.pk) for name, row in rows.items()}
     found |= {f"{name} history": page(f"{name}_history", row.pk) for name, row in rows.items()}
@@ -43,16 +50,24 @@ def pages() -> dict[str, str]:
 
 def test_no_page_names_anything_outside_and_all_may_load_from_here_alone():
     client = superuser()
-    answers = {name: client.get(url) for name, url in pages().items()} | {"login": Client().get(reverse("admin:login"))}
+    answers = {name: client.get(url) for name, url in pages().items()} | {
+        "login": Client().get(reverse("admin:login"))
+    }
 
     for name, response in answers.items():
         assert response.status_code == 200, name
         assert response.headers["Content-Security-Policy"] == POLICY, name
         html = response.content.decode()
         named = {first or second for first, second in NAMED.findall(html)}
-        assert {address for address in named if "//" in address or address.startswith("data:")} == set(), name
-        assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>|\son(click|load|change|submit)=", html), name
-        files = {address.removeprefix("/static/") for address in named if address.startswith("/static/")}
+        assert {
+            address for address in named if "//" in address or address.startswith("data:")
+        } == set(), name
+        assert not re.search(
+            r"<script(?![^>]*\bsrc=)[^>]*>|\son(click|load|change|submit)=", html
+        ), name
+        files = {
+            address.removeprefix("/static/") for address in named if address.startswith("/static/")
+        }
         assert len(files) > 5, name
         assert {file for file in files if not finders.find(file)} == set(), name
 
@@ -62,7 +77,9 @@ def test_what_the_styles_load_is_here_too():
                   "staff/staff.css"):  # fmt: skip
         with open(finders.find(sheet)) as css:  # noqa: PTH123
             named = re.findall(r"url\(['\"]?([^'\")]+)|@import ['\"]([^'\"]+)", css.read())
-        outside = [name for pair in named for name in pair if "//" in name and not name.startswith("data:")]
+        outside = [
+            name for pair in named for name in pair if "//" in name and not name.startswith("data:")
+        ]
         assert outside == [], sheet
 
 
@@ -98,7 +115,16 @@ def test_the_walk_in_account_is_looked_at_and_never_edited():
 
 
 def copy(client, show: Show, first, last, **more):
-    return act(client, "show", "copy", show, confirmed="yes", first_day=str(first), last_day=str(last), **more)
+    return act(
+        client,
+        "show",
+        "copy",
+        show,
+        confirmed="yes",
+        first_day=str(first),
+        last_day=str(last),
+        **more,
+    )
 
 
 def test_copying_asks_for_the_days_first():
@@ -125,10 +151,14 @@ def test_shows_are_copied_to_each_day_and_what_is_in_the_way_is_told():
     assert [start.date() for start in starts] == [day + timedelta(days=ahead) for ahead in range(3)]
     assert len({start.time() for start in starts}) == 1
     assert LogEntry.objects.count() == 2
-    assert {row.get_change_message() for row in LogEntry.objects.all()} == {"Copied from another day."}
+    assert {row.get_change_message() for row in LogEntry.objects.all()} == {
+        "Copied from another day."
+    }
 
 
-@pytest.mark.parametrize(("first", "last"), [("2030-01-02", "2030-01-01"), ("2030-01-01", "2030-12-31"), ("x", "")])
+@pytest.mark.parametrize(
+    ("first", "last"), [("2030-01-02", "2030-01-01"), ("2030-01-01", "2030-12-31"), ("x", "")]
+)
 def test_odd_days_are_refused_at_the_form(first, last):
     show = a_show()
 

@@ -43,7 +43,11 @@ def made(booking: Booking, at: datetime) -> Booking:
 
 def something_of_everything() -> list[Show]:
     film = a_movie()
-    shows = [a_show(HOUR, total_seats=20), a_show(2 * HOUR, movie=film, total_seats=30), a_show(3 * DAY, movie=film)]
+    shows = [
+        a_show(HOUR, total_seats=20),
+        a_show(2 * HOUR, movie=film, total_seats=30),
+        a_show(3 * DAY, movie=film),
+    ]
     caller = a_caller()
     for number, show in enumerate(shows, 1):
         a_booking(show=show, seats=tuple(range(1, 2 + number)))
@@ -83,7 +87,9 @@ def test_the_sales_of_each_day_and_film_are_what_sql_counts(settings, zone):
     for back in (0, 1, 5, 13, 14, 20):
         midnight = make_aware(datetime.combine(localtime().date() - back * DAY, time.min))
         made(
-            a_booking(show=show, seats=(back + 1, 80)) if back == 5 else a_booking(show=show, seats=(back + 1,)),
+            a_booking(show=show, seats=(back + 1, 80))
+            if back == 5
+            else a_booking(show=show, seats=(back + 1,)),
             midnight,
         )
         made(a_booking(show=other, seats=(back + 1,)), midnight - timedelta(seconds=1))
@@ -92,7 +98,9 @@ def test_the_sales_of_each_day_and_film_are_what_sql_counts(settings, zone):
 
     told = superuser().get(HOME).context["sales"]
 
-    utc = {"Pacific/Auckland": ZoneInfo(zone), "America/Los_Angeles": ZoneInfo(zone)}.get(zone, ZoneInfo("UTC"))
+    utc = {"Pacific/Auckland": ZoneInfo(zone), "America/Los_Angeles": ZoneInfo(zone)}.get(
+        zone, ZoneInfo("UTC")
+    )
     stood = sql("""SELECT b.created_at, m.title FROM cinema_booking b JOIN cinema_show s ON s.id = b.show_id
                    JOIN cinema_movie m ON m.id = s.movie_id WHERE b.status = 'booked'""")
     days: dict[date, int] = {}
@@ -113,8 +121,15 @@ def test_the_sales_of_each_day_and_film_are_what_sql_counts(settings, zone):
 
 def being_cancelled() -> Show:
     """Three bookings of it are left, one of them with two seats, and a hold has run out."""
-    show, clerk = a_show(), a_caller(a_customer(is_staff=True))._replace(session_id=None, staff=True)
-    a_booking(show=show, seats=(1,)), a_booking(show=show, seats=(2, 3)), a_hold(show=show, seats=(4,))
+    show, clerk = (
+        a_show(),
+        a_caller(a_customer(is_staff=True))._replace(session_id=None, staff=True),
+    )
+    (
+        a_booking(show=show, seats=(1,)),
+        a_booking(show=show, seats=(2, 3)),
+        a_hold(show=show, seats=(4,)),
+    )
     make_stale(a_hold(show=show, seats=(5,)))
     bookings.cancel_show(clerk, show.pk)
     return Show.objects.get(pk=show.pk)
@@ -166,7 +181,10 @@ def test_what_a_person_may_not_see_is_not_there(permissions, seen):
     assert parts_of(html) == seen
     again = staff(permissions).get(AGAIN)
     changing = seen - {"sales", "films", "find"}
-    assert (again.status_code, parts_of(again.content.decode())) == (200 if changing else 403, changing)
+    assert (again.status_code, parts_of(again.content.decode())) == (
+        200 if changing else 403,
+        changing,
+    )
 
 
 def parts_of(html: str) -> set[str]:
@@ -178,9 +196,19 @@ def test_the_front_page_leads_to_a_booking_by_reference_name_and_mail():
     booking = a_booking(a_caller(a_customer("mia.wong", first_name="Mia", last_name="Wong")))
     a_booking()
     client = staff(BOX_OFFICE)
-    assert f'action="{reverse("admin:cinema_booking_changelist")}"' in client.get(HOME).content.decode()
+    assert (
+        f'action="{reverse("admin:cinema_booking_changelist")}"'
+        in client.get(HOME).content.decode()
+    )
 
-    for typed in (booking.reference, booking.reference.lower(), "Mia", "wong", "mia.wong@example", "mia wong"):
+    for typed in (
+        booking.reference,
+        booking.reference.lower(),
+        "Mia",
+        "wong",
+        "mia.wong@example",
+        "mia wong",
+    ):
         found = client.get(reverse("admin:cinema_booking_changelist"), {"q": typed})
         assert list(found.context["cl"].result_list) == [booking], typed
 
@@ -195,10 +223,14 @@ def test_the_front_page_asks_little_however_much_there_is():
     assert queries(client, HOME) == few <= 20
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="the others have no such time-out, and no such crowd")
+@pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="the others have no such time-out, and no such crowd"
+)
 def test_a_sum_that_takes_too_long_is_fetched_behind_the_page(monkeypatch):
     a_booking()
-    monkeypatch.setattr(dashboard, "sold", lambda days: sql("SELECT 13, 'Film', 1 FROM pg_sleep(0.4)"))
+    monkeypatch.setattr(
+        dashboard, "sold", lambda days: sql("SELECT 13, 'Film', 1 FROM pg_sleep(0.4)")
+    )
     client = superuser()
 
     response = client.get(HOME)

@@ -1,4 +1,6 @@
-"""What the house runs on and its mails, on the front page of the staff and behind it: each figure equals its list."""
+"""What the house runs on and its mails, on the front page of the staff and behind it: each figure
+equals its list.
+"""
 
 import re
 
@@ -37,7 +39,12 @@ FIGURE = re.compile(r'href="([^"]*\?mail=(?:owed|failed))"[^>]*><b>(\d+)</b>')
 
 def refuse(*mails) -> None:
     for one in mails:
-        state = {"mail_due_at": None, "mail_sent_at": None, "mail_failed_at": Now(), "mail_error": "550 unknown"}
+        state = {
+            "mail_due_at": None,
+            "mail_sent_at": None,
+            "mail_failed_at": Now(),
+            "mail_error": "550 unknown",
+        }
         type(one).objects.filter(pk=one.pk).update(**state)
 
 
@@ -72,7 +79,8 @@ def test_more_than_a_thousand_mails_are_counted_to_the_last():
     same = {"booking_id": event.booking_id, "kind": event.kind, "mail_failed_at": event.at}
     BookingEvent.objects.bulk_create(BookingEvent(**same) for _ in range(1001))
     BookingEvent.objects.bulk_create(
-        BookingEvent(**same | {"mail_failed_at": None, "mail_due_at": event.at}) for _ in range(1001)
+        BookingEvent(**same | {"mail_failed_at": None, "mail_due_at": event.at})
+        for _ in range(1001)
     )
 
     (told,) = superuser().get(HOUSE).context["mails"][:1]
@@ -84,7 +92,9 @@ def test_more_than_a_thousand_mails_are_counted_to_the_last():
 def test_of_the_passwords_mails_is_told_who_may_see_them():
     some_mails()
 
-    assert [kind["name"] for kind in staff(BOX_OFFICE).get(HOME).context["mails"]] == ["Of bookings"]
+    assert [kind["name"] for kind in staff(BOX_OFFICE).get(HOME).context["mails"]] == [
+        "Of bookings"
+    ]
     assert [kind["name"] for kind in staff(RESETS).get(HOME).context["mails"]] == ["Of passwords"]
     assert staff(BOX_OFFICE).get(page("passwordreset_changelist")).status_code == 403
 
@@ -97,9 +107,15 @@ def test_a_refused_mail_for_a_password_is_seen_and_sent_again():
     seen = client.get(page("passwordreset_changelist"))
     answer = act(client, "passwordreset", "send_again", failed, sent)
 
-    assert (cells(seen, "mail_state"), cells(seen, "mail_error")[1]) == (["sent", "failed"], "550 unknown")
+    assert (cells(seen, "mail_state"), cells(seen, "mail_error")[1]) == (
+        ["sent", "failed"],
+        "550 unknown",
+    )
     assert sentences(answer) == ["Failed mails that will be sent again: 1."]
-    assert [PasswordReset.objects.get(pk=one.pk).mail_state for one in (failed, sent)] == ["owed", "sent"]
+    assert [PasswordReset.objects.get(pk=one.pk).mail_state for one in (failed, sent)] == [
+        "owed",
+        "sent",
+    ]
     assert page("passwordreset_changelist") in client.get(HOME).content.decode()  # in the menu
 
 
@@ -114,7 +130,9 @@ def test_the_mails_for_passwords_are_looked_at_alone(mailoutbox):
         assert reset.user.username in html
         assert token.rpartition("-")[2] not in html
         assert queries(client, path) <= 10
-    assert client.post(page("passwordreset_change", reset.pk), {"mail_error": "x"}).status_code == 403
+    assert (
+        client.post(page("passwordreset_change", reset.pk), {"mail_error": "x"}).status_code == 403
+    )
     assert client.get(page("passwordreset_add")).status_code == 403
     refuse(reset)
     act(staff(["view_passwordreset"]), "passwordreset", "send_again", reset)

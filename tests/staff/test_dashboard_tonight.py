@@ -1,4 +1,6 @@
-"""Tonight on the front page of the staff: what stands, what is cancelled, and how an open page follows it."""
+"""Tonight on the front page of the staff: what stands, what is cancelled, and how an open page
+follows it.
+"""
 
 import re
 from datetime import datetime, time, timedelta
@@ -27,8 +29,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_tonight_ends_at_four_in_the_morning(settings, monkeypatch, zone, clock):
     settings.TIME_ZONE = zone
     moment = datetime.combine(localtime().date() + DAY, time.fromisoformat(clock), ZoneInfo(zone))
-    monkeypatch.setattr(filters, "localtime", lambda at=None: (at or moment).astimezone(ZoneInfo(zone)))
-    ends = datetime.combine(moment.date() + (DAY if clock >= "04:00" else 0 * DAY), time(4), ZoneInfo(zone))
+    monkeypatch.setattr(
+        filters, "localtime", lambda at=None: (at or moment).astimezone(ZoneInfo(zone))
+    )
+    ends = datetime.combine(
+        moment.date() + (DAY if clock >= "04:00" else 0 * DAY), time(4), ZoneInfo(zone)
+    )
     last, next_day = a_show(date_time=ends - timedelta(minutes=1)), a_show(date_time=ends)
 
     told = dashboard.tonight()
@@ -61,7 +67,10 @@ def evening(monkeypatch, settings) -> datetime:
 
 def test_a_cancelled_show_stays_for_its_night_and_says_so(evening):
     off = {"cancelled_at": timezone.now()}
-    last_night, afternoon = a_show(date_time=evening - 18 * HOUR, **off), a_show(date_time=evening - 4 * HOUR, **off)
+    last_night, afternoon = (
+        a_show(date_time=evening - 18 * HOUR, **off),
+        a_show(date_time=evening - 4 * HOUR, **off),
+    )
     over, to_come = a_show(date_time=evening - 4 * HOUR), a_show(date_time=evening + HOUR)
     night = a_show(date_time=evening + 2 * HOUR, **off)
     a_show(date_time=evening + 8 * HOUR, **off)  # of the next night
@@ -84,7 +93,10 @@ def test_where_all_of_tonight_is_cancelled_what_comes_next_is_told_too(evening):
 
     told = dashboard.tonight()
 
-    assert ([row["show"] for row in told["shows"]], told["title"]) == ([cancelled, tomorrow], "Next shows")
+    assert ([row["show"] for row in told["shows"]], told["title"]) == (
+        [cancelled, tomorrow],
+        "Next shows",
+    )
 
 
 def test_a_cancelled_show_is_marked_in_the_row_of_its_film():
@@ -113,7 +125,10 @@ def test_an_open_page_fetches_tonight_and_what_is_being_cancelled_as_the_page_ha
     changed = page_of(client, AGAIN)
     assert ("<b>0</b> sold" in part, "<b>2</b> sold" in part) == (True, False)
     assert "<b>2</b> sold" in changed
-    assert ("0 of 3 bookings are done" in part, "1 of 3 bookings are done" in changed) == (True, True)
+    assert ("0 of 3 bookings are done" in part, "1 of 3 bookings are done" in changed) == (
+        True,
+        True,
+    )
     assert f'data-show="{cancelled.pk}"' not in changed  # it is not of tonight
     assert "<html" not in changed
 
@@ -139,7 +154,8 @@ def test_what_does_not_fit_into_tonight_is_told(monkeypatch):
 
     assert [row["show"] for row in response.context["tonight"]["shows"]] == shows[:2]
     assert re.search(
-        rf'And 1 more: <a href="{reverse("admin:cinema_show_changelist")}\?day=tonight">', response.content.decode()
+        rf'And 1 more: <a href="{reverse("admin:cinema_show_changelist")}\?day=tonight">',
+        response.content.decode(),
     )
     shows[0].delete()
     assert " more: <a" not in client.get(HOME).content.decode()

@@ -17,7 +17,9 @@ VIEWED = ["booking", "bookingevent", "movie", "screen", "show", "user"]
 EXPECTED = {
     "Box office": sorted([f"view_{model}" for model in VIEWED] + ["change_booking"]),
     "Programme": sorted(
-        f"{action}_{model}" for action in ("add", "change", "delete", "view") for model in ("movie", "screen", "show")
+        f"{action}_{model}"
+        for action in ("add", "change", "delete", "view")
+        for model in ("movie", "screen", "show")
     ),
 }
 
@@ -31,7 +33,8 @@ def groups(db):
 def granted() -> dict[str, list[str]]:
     names = Group.objects.values_list("name", flat=True)
     return {
-        name: sorted(Permission.objects.filter(group__name=name).values_list("codename", flat=True)) for name in names
+        name: sorted(Permission.objects.filter(group__name=name).values_list("codename", flat=True))
+        for name in names
     }
 
 
@@ -53,7 +56,9 @@ def test_the_migration_makes_the_permissions_that_are_not_there_yet():
 
 @pytest.mark.django_db
 def test_permissions_made_early_are_djangos_own():
-    before = list(Permission.objects.order_by("pk").values("pk", "codename", "name", "content_type"))
+    before = list(
+        Permission.objects.order_by("pk").values("pk", "codename", "name", "content_type")
+    )
     early = {f"{codename}" for codenames in EXPECTED.values() for codename in codenames}
     Permission.objects.filter(codename__in=early).delete()
 
@@ -63,7 +68,9 @@ def test_permissions_made_early_are_djangos_own():
     def without_pk(rows) -> list:
         return sorted((row["codename"], row["name"], row["content_type"]) for row in rows)
 
-    assert without_pk(Permission.objects.values("codename", "name", "content_type")) == without_pk(before)
+    assert without_pk(Permission.objects.values("codename", "name", "content_type")) == without_pk(
+        before
+    )
 
 
 @pytest.mark.django_db
@@ -78,7 +85,9 @@ def test_making_the_groups_twice_changes_nothing(groups):
 
 @pytest.mark.django_db
 def test_what_staff_added_to_a_group_stays(groups):
-    Group.objects.get(name="Box office").permissions.add(Permission.objects.get(codename="add_movie"))
+    Group.objects.get(name="Box office").permissions.add(
+        Permission.objects.get(codename="add_movie")
+    )
 
     migration.make_groups(apps, connection.schema_editor())
 

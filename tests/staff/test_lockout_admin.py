@@ -19,7 +19,9 @@ def clerk():
 
 
 def sentence(response) -> str:
-    return re.search(r'<div class="errornote[^>]*>\s*(.*?)\s*</div>', response.content.decode(), re.DOTALL)[1]
+    return re.search(
+        r'<div class="errornote[^>]*>\s*(.*?)\s*</div>', response.content.decode(), re.DOTALL
+    )[1]
 
 
 def test_the_admins_login_is_locked_in_the_form(clerk):
@@ -31,7 +33,10 @@ def test_the_admins_login_is_locked_in_the_form(clerk):
     for password in ("wrong", PASSWORD):
         response = enter(password=password)
         assert response.status_code == 429
-        assert sentence(response) == "Too many wrong passwords for this username. Wait 15 minutes, then try again."
+        assert (
+            sentence(response)
+            == "Too many wrong passwords for this username. Wait 15 minutes, then try again."
+        )
         assert 880 < int(response.headers["Retry-After"]) <= 900
         assert "sessionid" not in response.cookies
     assert enter(password=PASSWORD, address=THERE).status_code == 302
@@ -95,8 +100,13 @@ def test_staff_see_who_is_locked_and_let_them_in_again(anonymous, known, clerk):
     staff.force_login(clerk)
 
     page = staff.get("/admin/axes/accessattempt/").content.decode()
-    rows = re.findall(r'field-username.*?>(known|another)<.*?field-locked_until[^>]*>(.*?)</td>', page, re.DOTALL)
-    assert {name: bool(until) and until != "-" for name, until in rows} == {"known": True, "another": False}
+    rows = re.findall(
+        r"field-username.*?>(known|another)<.*?field-locked_until[^>]*>(.*?)</td>", page, re.DOTALL
+    )
+    assert {name: bool(until) and until != "-" for name, until in rows} == {
+        "known": True,
+        "another": False,
+    }
     locked = AccessAttempt.objects.get(username="known")
     staff.post("/admin/axes/accessattempt/", {"action": "clear", "_selected_action": [locked.pk]})
 

@@ -1,4 +1,6 @@
-"""What a clerk types finds whom he means, tells no more than he may see, and asks a bounded number of times."""
+"""What a clerk types finds whom he means, tells no more than he may see, and asks a bounded number
+of times.
+"""
 
 import pytest
 from django.db import connection
@@ -50,7 +52,9 @@ def test_a_pasted_text_is_not_asked_about_word_by_word():
     assert found(client, " ".join(words)) == [booking]
     assert found(client, " ".join(words[3:])) == []
     assert queries(client, f"{page('booking_changelist')}?q={'+'.join(words)}") <= 20
-    assert list(search.customers("mia " * 5 + "word " * 2000)) == [booking.user]  # more than SQLite would take
+    assert list(search.customers("mia " * 5 + "word " * 2000)) == [
+        booking.user
+    ]  # more than SQLite would take
 
 
 def test_an_action_on_what_was_found_by_many_words_asks_few_questions():
@@ -72,7 +76,9 @@ def test_a_username_that_is_anothers_e_mail_is_sold_nothing_by_it(typed):
     mia = a_customer("mia")
     other = a_customer("mia@example.com")
 
-    with pytest.raises(Invalid, match=r"is the username of mia@example\.com and the e-mail of mia\. Write mia, or"):
+    with pytest.raises(
+        Invalid, match=r"is the username of mia@example\.com and the e-mail of mia\. Write mia, or"
+    ):
         search.customer(typed)
 
     assert search.customer("mia") == mia
@@ -84,7 +90,14 @@ def test_who_may_not_see_customers_does_not_find_them_by_what_is_hidden():
     User.objects.filter(pk=user.pk).update(email="secret@example.com")
     booking = booked(user, movie=a_movie(title="Alraune"))
     shown = ["mia", booking.reference, "alraune", "mia alraune"]
-    hidden = ["secret@example.com", "josephine", "wong", "mia wong", "secret alraune", "Josephine Wong"]
+    hidden = [
+        "secret@example.com",
+        "josephine",
+        "wong",
+        "mia wong",
+        "secret alraune",
+        "Josephine Wong",
+    ]
     sees, looks = staff(BOX_OFFICE), staff(["view_booking"])
 
     assert [typed for typed in shown + hidden if found(sees, typed) != [booking]] == []

@@ -46,7 +46,9 @@ def test_who_exported_the_customers_stands_in_the_list_and_who_cancelled():
 
 
 def test_who_may_see_it_may_see_it_alone():
-    line = LogEntry.objects.create(user=a_customer(), object_repr="x", action_flag=2, change_message="y")
+    line = LogEntry.objects.create(
+        user=a_customer(), object_repr="x", action_flag=2, change_message="y"
+    )
     clerk, auditor, root = staff(BOX_OFFICE), staff([]), superuser()
     auditor.user.user_permissions.add(Permission.objects.get(codename="view_logentry"))
 
@@ -82,7 +84,8 @@ def test_whoever_has_a_line_is_not_deleted_with_it():
     act(clerk, "booking", "export", booking).getvalue()
 
     statuses = [
-        superuser().post(page("user_delete", user.pk), {"post": "yes"}).status_code for user in (clerk.user, other)
+        superuser().post(page("user_delete", user.pk), {"post": "yes"}).status_code
+        for user in (clerk.user, other)
     ]
 
     assert statuses == [403, 302]
@@ -105,15 +108,22 @@ def test_logins_that_are_ended_are_logged():
     act(client, "authsession", "end", *logins)
     act(client, "authsession", "end", *logins)
 
-    assert last() in [(client.user, f"Logins ended: 3, of {names}.") for names in ("mia, tom", "tom, mia")]
+    assert last() in [
+        (client.user, f"Logins ended: 3, of {names}.") for names in ("mia, tom", "tom, mia")
+    ]
     assert LogEntry.objects.count() == 1
 
 
 def test_lock_outs_that_are_cleared_are_logged():
-    attempt, client = AccessAttempt.objects.create(username="known", failures_since_start=9), superuser()
+    attempt, client = (
+        AccessAttempt.objects.create(username="known", failures_since_start=9),
+        superuser(),
+    )
 
     for _ in range(2):
-        client.post("/admin/axes/accessattempt/", {"action": "clear", "_selected_action": [attempt.pk]})
+        client.post(
+            "/admin/axes/accessattempt/", {"action": "clear", "_selected_action": [attempt.pk]}
+        )
 
     assert last() == (client.user, "Counts of wrong passwords cleared: 1, of known.")
     assert LogEntry.objects.count() == 1

@@ -26,11 +26,15 @@ def hashed(_algorithm: str) -> str:
 def a_customer(name: str = "", **fields) -> User:
     name = name or f"customer{next(numbers)}"
     password = hashed(get_hasher().algorithm)
-    return User.objects.create(username=name, email=f"{name}@example.com", password=password, **fields)
+    return User.objects.create(
+        username=name, email=f"{name}@example.com", password=password, **fields
+    )
 
 
 def a_movie(**fields) -> Movie:
-    return Movie.objects.create(**{"title": f"Film {next(numbers)}", "duration_minutes": 100} | fields)
+    return Movie.objects.create(
+        **{"title": f"Film {next(numbers)}", "duration_minutes": 100} | fields
+    )
 
 
 def a_screen() -> Screen:
@@ -47,23 +51,31 @@ def a_show(starts_in: timedelta = timedelta(days=1), **fields) -> Show:
 def a_caller(user: User | None = None) -> Caller:
     """A logged-in customer as the core sees one."""
     user = user or a_customer()
-    login = AuthSession.objects.create(user=user, refresh_jti="x" * 32, expires_at=timezone.now() + timedelta(days=7))
+    login = AuthSession.objects.create(
+        user=user, refresh_jti="x" * 32, expires_at=timezone.now() + timedelta(days=7)
+    )
     return Caller(user.pk, login.pk)
 
 
-def a_booking(caller: Caller | None = None, show: Show | None = None, seats: tuple[int, ...] = (5,)) -> Booking:
+def a_booking(
+    caller: Caller | None = None, show: Show | None = None, seats: tuple[int, ...] = (5,)
+) -> Booking:
     told = bookings.book(caller or a_caller(), (show or a_show()).pk, seats).booking
     return Booking.objects.get(pk=told["id"])
 
 
-def a_hold(caller: Caller | None = None, show: Show | None = None, seats: tuple[int, ...] = (5,)) -> Booking:
+def a_hold(
+    caller: Caller | None = None, show: Show | None = None, seats: tuple[int, ...] = (5,)
+) -> Booking:
     told = bookings.hold(caller or a_caller(), (show or a_show()).pk, seats).booking
     return Booking.objects.get(pk=told["id"])
 
 
 def a_clerk(customer: User | None = None) -> Caller:
     """Staff in the admin, who sell to this customer."""
-    return Caller(a_customer(is_staff=True).pk, staff=True, customer_id=customer.pk if customer else None)
+    return Caller(
+        a_customer(is_staff=True).pk, staff=True, customer_id=customer.pk if customer else None
+    )
 
 
 def make_stale(hold: Booking) -> Booking:

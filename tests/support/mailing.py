@@ -1,4 +1,6 @@
-"""Mails in a test: a sweep and what it queues, the waits passed, and workers that die or hang at a bad moment."""
+"""Mails in a test: a sweep and what it queues, the waits passed, and workers that die or hang at a
+bad moment.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -44,7 +46,10 @@ class LosesTheDatabase(EmailBackend):
 
 def kill_connection(number: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)" if connection.vendor == "postgresql" else "KILL %s", [number])
+        cursor.execute(
+            "SELECT pg_terminate_backend(%s)" if connection.vendor == "postgresql" else "KILL %s",
+            [number],
+        )
 
 
 def let_pass(model) -> None:

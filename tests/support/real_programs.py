@@ -22,7 +22,11 @@ def database_url() -> str:
 
 
 def environment(tmp_path, **variables: str) -> dict[str, str]:
-    ours = {"VAR_DIR": str(tmp_path), "DATABASE_URL": database_url(), "REDIS_URL": project_settings.REDIS_URL}
+    ours = {
+        "VAR_DIR": str(tmp_path),
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": project_settings.REDIS_URL,
+    }
     return os.environ | ours | variables
 
 
@@ -33,7 +37,12 @@ def celery(*words: str) -> list[str]:
 
 def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=variables, cwd=project_settings.BASE_DIR, capture_output=True, text=True, timeout=60
+        command,
+        env=variables,
+        cwd=project_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 

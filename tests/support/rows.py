@@ -10,4 +10,8 @@ def taken(show: Show) -> list[int]:
 
 
 def history(booking_id: int) -> list[str]:
-    return list(BookingEvent.objects.filter(booking=booking_id).order_by("id").values_list("kind", flat=True))
+    return list(
+        BookingEvent.objects.filter(booking=booking_id)
+        .order_by("id")
+        .values_list("kind", flat=True)
+    )

@@ -1,4 +1,6 @@
-"""What the contract says of one show's seats, in plain Python: no table, no lock, no clock but a number."""
+"""What the contract says of one show's seats, in plain Python: no table, no lock, no clock but a
+number.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,15 +48,27 @@ class SeatModel:
         return [sale for sale in self.sales if sale.is_stale(self.now)]
 
     def hold(self, customer: int, seats: list[int]) -> Answer:
-        own = [s for s in self.sales if s.customer == customer and s.story == ["held"] and s.is_live(self.now)]
+        own = [
+            s
+            for s in self.sales
+            if s.customer == customer and s.story == ["held"] and s.is_live(self.now)
+        ]
         if refused := self._closed_to(seats):
             return refused
         if own:
             return (200, own[0]) if own[0].seats == seats else (409, "hold_limit")
         if set(seats) & set(self.taken):
             return 409, "seat_taken"
-        self._take_over([sale for sale in self.stale if sale.customer == customer or set(sale.seats) & set(seats)])
-        return self._sell(Sale(customer, seats, min(self.now + self.hold_seconds, self.starts), ["held"]))
+        self._take_over(
+            [
+                sale
+                for sale in self.stale
+                if sale.customer == customer or set(sale.seats) & set(seats)
+            ]
+        )
+        return self._sell(
+            Sale(customer, seats, min(self.now + self.hold_seconds, self.starts), ["held"])
+        )
 
     def book(self, customer: int, seats: list[int]) -> Answer:
         if refused := self._closed_to(seats):

@@ -1,4 +1,6 @@
-"""Where the model's calls are made for real: a show, two customers, and what may happen to a clock and to Redis."""
+"""Where the model's calls are made for real: a show, two customers, and what may happen to a clock
+and to Redis.
+"""
 
 import socket
 from collections import defaultdict
@@ -38,7 +40,9 @@ class World:
         self.move_start(starts_in_seconds)
 
     def move_start(self, seconds: float) -> None:
-        """As staff do it. The second that a mark lives has passed behind it, as behind all that takes time here."""
+        """As staff do it. The second that a mark lives has passed behind it, as behind all that
+        takes time here.
+        """
         self.show.date_time = timezone.now() + timedelta(seconds=seconds)
         self.show.save()
         self.forget_marks()
@@ -47,7 +51,9 @@ class World:
         """Every time that is kept moves into the past instead."""
         past = timedelta(seconds=seconds)
         Booking.objects.filter(holding=True).update(expires_at=F("expires_at") - past)
-        BookingSeat.objects.filter(held_until__isnull=False).update(held_until=F("held_until") - past)
+        BookingSeat.objects.filter(held_until__isnull=False).update(
+            held_until=F("held_until") - past
+        )
         Show.objects.update(date_time=F("date_time") - past)
         self.forget_marks()
 

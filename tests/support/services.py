@@ -1,6 +1,7 @@
 """Loaded before Django's settings: gives each test process a folder and a Redis of its own.
 
-With REDIS_URL set that server is used, with a database number for each process; else an embedded one is started.
+With REDIS_URL set that server is used, with a database number for each process; else an embedded
+one is started.
 """
 
 import atexit
@@ -28,12 +29,24 @@ def free_port() -> int:
 def free_ports(count: int) -> list[int]:
     """Taken all at once, so that no two are the same."""
     with ExitStack() as taken:
-        servers = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        servers = [
+            taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
         return [server.getsockname()[1] for server in servers]
 
 
 def start_redis(port: int) -> subprocess.Popen:
-    command = [get_binary_path(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    command = [
+        get_binary_path(),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     wait_for_port(port)
     return server
@@ -58,7 +71,9 @@ def pytest_configure(config):
 
 if os.environ.get("REDIS_URL"):
     url = urlsplit(os.environ["REDIS_URL"])
-    os.environ["REDIS_URL"] = url._replace(path=f"/{int(worker[2:] or 0) + 1 if worker else 1}").geturl()
+    os.environ["REDIS_URL"] = url._replace(
+        path=f"/{int(worker[2:] or 0) + 1 if worker else 1}"
+    ).geturl()
 else:
     redis_port = free_port()
     redis_server = start_redis(redis_port)

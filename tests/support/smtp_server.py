@@ -13,7 +13,9 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 class SmtpServer:
-    """What it took is in `mails`; the answers in `to_recipient` and `to_data` are given first, then yes."""
+    """What it took is in `mails`; the answers in `to_recipient` and `to_data` are given first, then
+    yes.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -21,7 +23,8 @@ class SmtpServer:
         self.to_recipient: list[str] = []
         self.to_data: list[str] = []
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
+    # aiosmtpd's name
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
         if self.to_recipient:
             return self.to_recipient.pop(0)
         envelope.rcpt_tos.append(address)

@@ -1,4 +1,6 @@
-"""Staff at their browser: logged in with these permissions, and what the pages of the admin tell them."""
+"""Staff at their browser: logged in with these permissions, and what the pages of the admin tell
+them.
+"""
 
 import re
 
@@ -16,12 +18,16 @@ from tests.support.factories import a_customer
 
 SEEN = ["movie", "screen", "show", "booking", "bookingevent", "user"]
 BOX_OFFICE = [f"view_{model}" for model in SEEN] + ["change_booking"]
-PROGRAMME = [f"{action}_{model}" for action in ("add", "change", "delete", "view") for model in SEEN[:3]]
+PROGRAMME = [
+    f"{action}_{model}" for action in ("add", "change", "delete", "view") for model in SEEN[:3]
+]
 
 
 def staff(permissions: list[str]) -> Client:
     user = a_customer(is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="cinema", codename__in=permissions))
+    user.user_permissions.set(
+        Permission.objects.filter(content_type__app_label="cinema", codename__in=permissions)
+    )
     return logged_in(user)
 
 
@@ -51,7 +57,9 @@ def sentences(response) -> list[str]:
 
 def errors(response) -> dict[str, list[str]]:
     assert response.status_code == 200
-    return {field: list(found) for field, found in response.context["adminform"].form.errors.items()}
+    return {
+        field: list(found) for field, found in response.context["adminform"].form.errors.items()
+    }
 
 
 def act(client: Client, name: str, action: str, *chosen, **more):
@@ -66,14 +74,20 @@ def cancel(client: Client, *chosen: Booking):
 def show_form(show: Show, **changes) -> dict:
     """What the browser sends to save this show."""
     starts = localtime(changes.pop("date_time", show.date_time))
-    values = {"movie": show.movie_id, "screen": show.screen_id, "total_seats": show.total_seats} | changes
+    values = {
+        "movie": show.movie_id,
+        "screen": show.screen_id,
+        "total_seats": show.total_seats,
+    } | changes
     return values | {"date_time_0": f"{starts:%Y-%m-%d}", "date_time_1": f"{starts:%H:%M:%S}"}
 
 
 def cells(response, name: str) -> list[str]:
     """What a list or an inline shows in this column, from the top."""
     found = re.findall(
-        rf'<t[dh] class="[^"]*\bfield-{name}\b[^"]*".*?>(.*?)</t[dh]>', response.content.decode(), re.DOTALL
+        rf'<t[dh] class="[^"]*\bfield-{name}\b[^"]*".*?>(.*?)</t[dh]>',
+        response.content.decode(),
+        re.DOTALL,
     )
     return [" ".join(re.sub("<[^>]*>", " ", cell).split(" ")).strip() for cell in found]
 

@@ -12,7 +12,16 @@ from pathlib import Path
 from tests.support.services import free_ports
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-OWN = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEBUG", "HOST", "SECRET_KEY", "JWT_SIGNING_KEYS", "FLOWER_BASIC_AUTH")
+OWN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "EMAIL_URL",
+    "DEBUG",
+    "HOST",
+    "SECRET_KEY",
+    "JWT_SIGNING_KEYS",
+    "FLOWER_BASIC_AUTH",
+)
 UP = r"Marquee is up; Ctrl-C ends it\."
 READY = r"celery@\S+ ready\."  # the worker; the table does not wait for it
 
@@ -28,7 +37,9 @@ class Up:
         self.begin()
 
     def begin(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in OWN} | self.settings
+        environment = {
+            name: value for name, value in os.environ.items() if name not in OWN
+        } | self.settings
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "log").open("wb") as log:
             self.popen = subprocess.Popen(
@@ -38,7 +49,9 @@ class Up:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # this suite may run under nohup
+                preexec_fn=lambda: signal.signal(
+                    signal.SIGHUP, signal.SIG_DFL
+                ),  # this suite may run under nohup
             )
 
     def log(self) -> str:
@@ -59,7 +72,9 @@ class Up:
 
     def sessions(self) -> dict[int, str]:
         """The processes that it has started, each the leader of a session, and their command lines."""
-        return {pid: line for pid, (parent, _, line) in processes().items() if parent == self.popen.pid}
+        return {
+            pid: line for pid, (parent, _, line) in processes().items() if parent == self.popen.pid
+        }
 
     def leader(self, word: str) -> int:
         return next(pid for pid, line in self.sessions().items() if word in line)
@@ -70,10 +85,18 @@ class Up:
 
 
 def processes() -> dict[int, tuple[int, int, str]]:
-    """Parent, session and command line of all that run; the dead that nobody has reaped yet are left out."""
-    rows = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,sid=,stat=,args="], capture_output=True, text=True).stdout
+    """Parent, session and command line of all that run; the dead that nobody has reaped yet are
+    left out.
+    """
+    rows = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,ppid=,sid=,stat=,args="], capture_output=True, text=True
+    ).stdout
     split = [row.split(None, 4) for row in rows.splitlines()]
-    return {int(pid): (int(parent), int(sid), line) for pid, parent, sid, stat, line in split if stat[0] != "Z"}
+    return {
+        int(pid): (int(parent), int(sid), line)
+        for pid, parent, sid, stat, line in split
+        if stat[0] != "Z"
+    }
 
 
 def left_of(sessions: dict[int, str]) -> list[str]:

@@ -12,13 +12,20 @@ from tests.support.services import free_port
 from workers import tasks
 
 FLOWER = ("flower", "--address=127.0.0.1")
-PRODUCTION = {"DEBUG": "off", "SECRET_KEY": "kW3uB7xPq9ZtLr5mN1vD8sYfGhJ2cAeX", "ALLOWED_HOSTS": "localhost"}
+PRODUCTION = {
+    "DEBUG": "off",
+    "SECRET_KEY": "kW3uB7xPq9ZtLr5mN1vD8sYfGhJ2cAeX",
+    "ALLOWED_HOSTS": "localhost",
+}
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("login", ["", "user", "user:", ":password"])
 def test_without_debug_flower_refuses_to_start_open(tmp_path, login):
-    ran = run(celery(*FLOWER, f"--port={free_port()}"), environment(tmp_path, **PRODUCTION, FLOWER_BASIC_AUTH=login))
+    ran = run(
+        celery(*FLOWER, f"--port={free_port()}"),
+        environment(tmp_path, **PRODUCTION, FLOWER_BASIC_AUTH=login),
+    )
 
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1] == (
@@ -30,7 +37,9 @@ def test_without_debug_flower_refuses_to_start_open(tmp_path, login):
 def page_of_flower(port: int, path: str, login: str = "") -> tuple[int, str]:
     client = HTTPConnection("127.0.0.1", port, timeout=10)
     with closing(client), suppress(OSError):
-        client.request("GET", path, headers={"Authorization": f"Basic {b64encode(login.encode()).decode()}"})
+        client.request(
+            "GET", path, headers={"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+        )
         response = client.getresponse()
         return response.status, response.read().decode()
     return 0, ""
@@ -40,7 +49,13 @@ def page_of_flower(port: int, path: str, login: str = "") -> tuple[int, str]:
 def test_flower_shows_the_tasks_of_the_workers_to_who_logs_in(start, way):
     port, login = free_port(), "ops:kW3uB7xP"
     option = [f"--basic-auth={login}"] if way == "option" else []
-    start(*FLOWER, f"--port={port}", *option, **PRODUCTION, **({} if option else {"FLOWER_BASIC_AUTH": login}))
+    start(
+        *FLOWER,
+        f"--port={port}",
+        *option,
+        **PRODUCTION,
+        **({} if option else {"FLOWER_BASIC_AUTH": login}),
+    )
     wait_until(lambda: page_of_flower(port, "/")[0] == 401)
     start("worker", "-n", "shown@x")
     event = a_booking().events.get()

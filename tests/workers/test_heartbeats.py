@@ -1,4 +1,6 @@
-"""Real workers and beats are heard of, and a killed one is missed; so is a killed process of one that lives on."""
+"""Real workers and beats are heard of, and a killed one is missed; so is a killed process of one
+that lives on.
+"""
 
 import os
 import signal
@@ -19,9 +21,15 @@ from workers import tasks
 
 def test_real_workers_and_beats_are_heard_of_and_a_killed_one_is_missed(start, monkeypatch):
     """A kill leaves the worker's name behind; a TERM takes it away."""
-    started = [start("worker", "-n", f"{name}@x", REMAP_SIGTERM="SIGQUIT") for name in ("killed", "ended")]
+    started = [
+        start("worker", "-n", f"{name}@x", REMAP_SIGTERM="SIGQUIT") for name in ("killed", "ended")
+    ]
     start("beat", "--pidfile=")
-    wait_until(lambda: set(health.look().workers) == {"killed@x", "ended@x"} and health.look().beat is not None)
+    wait_until(
+        lambda: (
+            set(health.look().workers) == {"killed@x", "ended@x"} and health.look().beat is not None
+        )
+    )
     assert all(part.ok for part in health.parts())
 
     os.killpg(started[0].pid, signal.SIGKILL)
@@ -40,12 +48,16 @@ def is_heard_of(name: str) -> bool:
     return name in health.look().workers
 
 
-@pytest.mark.parametrize(("option", "killed"), [("--concurrency=2", 1), ("--max-tasks-per-child=100", 0)])
+@pytest.mark.parametrize(
+    ("option", "killed"), [("--concurrency=2", 1), ("--max-tasks-per-child=100", 0)]
+)
 def test_a_killed_process_of_a_worker_is_told(start, option, killed):
     """Not of one that ends its own processes: there a new one tells of nothing."""
     worker = start("worker", "-n", "lives@x", "--concurrency=2", option)
     tasks.expire_holds.apply_async()
-    wait_until(lambda: is_heard_of("lives@x") and worker_counts.read().last_runs)  # killed at the start, all ends
+    wait_until(
+        lambda: is_heard_of("lives@x") and worker_counts.read().last_runs
+    )  # killed at the start, all ends
     before = children(worker)
     assert (len(before), health.look().killed) == (2, 0)
 
@@ -55,12 +67,19 @@ def test_a_killed_process_of_a_worker_is_told(start, option, killed):
     time.sleep(0.5)  # in which it tells, or would
     wait_until(lambda: health.look().killed == killed)
     (new,) = children(worker) - before
-    assert (f"a process of lives@x (now {new}) was killed and came back" in health.parts()[1].told) == bool(killed)
+    assert (
+        f"a process of lives@x (now {new}) was killed and came back" in health.parts()[1].told
+    ) == bool(killed)
 
 
 def failures(task: str) -> float:
     families = worker_counts.read().families
-    told = [one for family in families for one in family.samples if one.name == "marquee_task_failures_total"]
+    told = [
+        one
+        for family in families
+        for one in family.samples
+        if one.name == "marquee_task_failures_total"
+    ]
     return sum(one.value for one in told if one.labels["task"] == task)
 
 
@@ -73,7 +92,8 @@ def test_a_task_over_its_hard_time_limit_is_counted(start, tmp_path):
         variables = {"EMAIL_URL": url, "MAIL_LEASE_SECONDS": "5"}
         worker = start("worker", "-n", "lives@x", "--concurrency=1", **variables)
         wait_until(lambda: is_heard_of("lives@x"))
-        tasks.sweep_mail.apply_async()  # in the worker: a message carries the time limits of who sends it
+        # in the worker: a message carries the time limits of who sends it
+        tasks.sweep_mail.apply_async()
         wait_until(lambda: type(event).objects.get().mail_attempts == 1)
         assert (failures("send_mail"), health.look().killed) == (0, 0)
 

@@ -72,7 +72,10 @@ def test_a_sweep_that_does_not_reach_the_broker_loses_no_mail(tmp_path):
 
 @transactional
 def test_a_mail_is_sent_by_its_message(settings, tmp_path):
-    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = "cinema.notifications.eml_files.EmailBackend", tmp_path
+    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = (
+        "cinema.notifications.eml_files.EmailBackend",
+        tmp_path,
+    )
     event = a_booking().events.get()
 
     tasks.send_mail("event", event.pk, 0)
@@ -80,7 +83,9 @@ def test_a_mail_is_sent_by_its_message(settings, tmp_path):
 
     event.refresh_from_db()
     assert (event.mail_state, event.mail_attempts) == ("sent", 1)
-    assert [path.name for path in tmp_path.iterdir()] == [f"event-{event.pk}-{event.booking.reference}@localhost.eml"]
+    assert [path.name for path in tmp_path.iterdir()] == [
+        f"event-{event.pk}-{event.booking.reference}@localhost.eml"
+    ]
 
 
 @transactional
@@ -98,7 +103,9 @@ def test_every_stale_hold_expires_in_one_tick_and_no_other(monkeypatch):
 
 
 @transactional
-@pytest.mark.parametrize(("stale", "asked"), [(1, []), (2, [{"helps": True}]), (5, [{"helps": True}])])
+@pytest.mark.parametrize(
+    ("stale", "asked"), [(1, []), (2, [{"helps": True}]), (5, [{"helps": True}])]
+)
 def test_a_second_worker_is_asked_to_help_a_full_first_batch_once(monkeypatch, stale, asked):
     monkeypatch.setattr(tasks, "HOLDS_PER_BATCH", 2)
     told = []
@@ -124,7 +131,11 @@ def test_a_time_limit_behind_the_yes_costs_no_second_copy(settings, monkeypatch)
 
     monkeypatch.setattr(deliveries, "_stamp_once", cut_short)
     with smtp_server() as server:
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+            SMTP,
+            "127.0.0.1",
+            server.port,
+        )
         for _ in range(2):
             (due,) = deliveries.queue_due() or [("event", booked.pk, 1)]
             tasks.send_mail(*due)
@@ -171,7 +182,9 @@ def test_purge_deletes_what_has_ended_and_nothing_else():
     customer = a_customer()
     for hours, name in ((25, "old"), (23, "young")):
         created_at = timezone.now() - timedelta(hours=hours)
-        IdempotencyKey.objects.create(user=customer, key_sha256=name, fingerprint="", created_at=created_at)
+        IdempotencyKey.objects.create(
+            user=customer, key_sha256=name, fingerprint="", created_at=created_at
+        )
 
     tasks.purge_logins_and_keys()
     tasks.purge_logins_and_keys()
@@ -200,7 +213,10 @@ def test_a_beat_message_dies_before_the_next():
 
 def test_a_mail_is_stopped_before_its_lease_ends():
     assert 0 < MAIL_SOFT_SECONDS < MAIL_HARD_SECONDS < project_settings.MAIL_LEASE_SECONDS
-    assert (tasks.send_mail.soft_time_limit, tasks.send_mail.time_limit) == (MAIL_SOFT_SECONDS, MAIL_HARD_SECONDS)
+    assert (tasks.send_mail.soft_time_limit, tasks.send_mail.time_limit) == (
+        MAIL_SOFT_SECONDS,
+        MAIL_HARD_SECONDS,
+    )
 
 
 def test_no_task_that_runs_is_delivered_a_second_time():
@@ -214,7 +230,11 @@ def test_what_a_lost_worker_had_is_given_to_another():
 
     assert len(ours) == 5
     for task in ours:
-        assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
+        assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (
+            True,
+            True,
+            True,
+        )
 
 
 @transactional
@@ -231,18 +251,27 @@ def test_worker_and_beat_mail_a_booking_and_expire_a_hold(start, tmp_path):
     show = a_show()
     booked, hold = a_booking(show=show, seats=(1,)), make_stale(a_hold(show=show, seats=(2,)))
     with smtp_server() as server:
-        start("worker", "--without-gossip", "--without-mingle", EMAIL_URL=f"smtp://127.0.0.1:{server.port}")
+        start(
+            "worker",
+            "--without-gossip",
+            "--without-mingle",
+            EMAIL_URL=f"smtp://127.0.0.1:{server.port}",
+        )
         start("beat", "--pidfile=")
         tasks.expire_holds.apply_async()
 
-        wait_until(lambda: server.mails and not Booking.objects.filter(pk=hold.pk, status="pending"))
+        wait_until(
+            lambda: server.mails and not Booking.objects.filter(pk=hold.pk, status="pending")
+        )
         wait_until(lambda: not BookingEvent.objects.owed())
 
     (message,) = server.mails
     event = booked.events.get()
     assert message["To"] == booked.user.email
     assert event.mail_state == "sent"
-    assert re.search(rf"mail sent .*id={event.pk}\b.*task=send_mail", (tmp_path / "worker.log").read_text())
+    assert re.search(
+        rf"mail sent .*id={event.pk}\b.*task=send_mail", (tmp_path / "worker.log").read_text()
+    )
 
 
 def test_a_server_that_drips_bytes_is_left_before_the_lease_ends(start):
@@ -250,13 +279,20 @@ def test_a_server_that_drips_bytes_is_left_before_the_lease_ends(start):
     with socket.create_server(("127.0.0.1", 0)) as dripping:
         threading.Thread(target=drip, args=(dripping,), daemon=True).start()
         url = f"smtp://127.0.0.1:{dripping.getsockname()[1]}"
-        start("worker", "--without-gossip", "--without-mingle", EMAIL_URL=url, MAIL_LEASE_SECONDS="5")
-        tasks.sweep_mail.apply_async()  # in the worker: a message carries the time limits of who sends it
+        start(
+            "worker", "--without-gossip", "--without-mingle", EMAIL_URL=url, MAIL_LEASE_SECONDS="5"
+        )
+        # in the worker: a message carries the time limits of who sends it
+        tasks.sweep_mail.apply_async()
 
         wait_until(lambda: BookingEvent.objects.get(pk=event.pk).mail_error)
 
     event.refresh_from_db()
-    assert (event.mail_error, event.mail_state, event.mail_attempts) == ("not done in 3 s", "owed", 1)
+    assert (event.mail_error, event.mail_state, event.mail_attempts) == (
+        "not done in 3 s",
+        "owed",
+        1,
+    )
 
 
 def drip(server: socket.socket) -> None:

@@ -103,7 +103,13 @@ def confirm_reset(request: HttpRequest, body: ResetConfirm) -> Status[None]:
     return Status(204, None)
 
 
-@router.get("/me/", auth=customer, response=UserOut, summary="Your account", openapi_extra=refuses(auth=True))
+@router.get(
+    "/me/",
+    auth=customer,
+    response=UserOut,
+    summary="Your account",
+    openapi_extra=refuses(auth=True),
+)
 def me(request: CustomerRequest) -> User:
     return request.auth
 

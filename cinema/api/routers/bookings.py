@@ -45,7 +45,12 @@ NOTHING = Nothing()
 KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    },
     "description": "Makes a repeat safe: for 24 hours the same key with the same request gets the first answer again.",
 }
 
@@ -70,7 +75,9 @@ def book(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     openapi_extra=refuses(HoldLimit, *SALE, body=True, auth=True, parameters=[KEY_HEADER]),
 )
 def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
-    """Kept for you until `expires_at`. The same seats again: 200, the same hold, its expiry unchanged."""
+    """Kept for you until `expires_at`. The same seats again: 200, the same hold, its expiry
+    unchanged.
+    """
     return _answer(bookings.hold(request.auth, show_id, body.wanted, _key(request, body)))
 
 
@@ -80,7 +87,14 @@ def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     response=BookingOut,
     summary="Confirm a hold",
     openapi_extra=refuses(
-        HoldExpired, BookingClosed, SeatContended, ShowCancelled, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]
+        HoldExpired,
+        BookingClosed,
+        SeatContended,
+        ShowCancelled,
+        *KEYED,
+        body=True,
+        auth=True,
+        parameters=[KEY_HEADER],
     ),
 )
 def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
@@ -93,7 +107,9 @@ def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> 
     auth=caller,
     response=BookingOut,
     summary="Cancel a booking or a hold",
-    openapi_extra=refuses(HoldExpired, SeatContended, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]),
+    openapi_extra=refuses(
+        HoldExpired, SeatContended, *KEYED, body=True, auth=True, parameters=[KEY_HEADER]
+    ),
 )
 def cancel(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. The seats are free at once. Of a cancelled one: the same answer again."""
@@ -108,7 +124,10 @@ def cancel(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> H
     openapi_extra=refuses(Invalid, auth=True),
 )
 def my_bookings(
-    request: CustomerRequest, page: Query[Page], status: StatusName | None = None, upcoming: Flag | None = None
+    request: CustomerRequest,
+    page: Query[Page],
+    status: StatusName | None = None,
+    upcoming: Flag | None = None,
 ) -> HttpResponse:
     """Newest first. A hold that ran out reads as expired."""
     rows = snapshots.booking_rows().filter(user=request.auth)
@@ -117,7 +136,11 @@ def my_bookings(
     if status:
         rows = rows.with_status(status)
     if upcoming is not None:
-        rows = rows.filter(show__date_time__gt=Now()) if upcoming else rows.filter(show__date_time__lte=Now())
+        rows = (
+            rows.filter(show__date_time__gt=Now())
+            if upcoming
+            else rows.filter(show__date_time__lte=Now())
+        )
     return json_response(page.of(rows.order_by("-id"), snapshots.bookings))
 
 

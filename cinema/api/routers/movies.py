@@ -42,7 +42,10 @@ IF_NONE_MATCH = {
 }
 SVG = "image/svg+xml"
 DRAWN = refuses(NotFound, parameters=[IF_NONE_MATCH])
-DRAWN["responses"][200] = {"description": "The picture", "content": {SVG: {"schema": {"type": "string"}}}}
+DRAWN["responses"][200] = {
+    "description": "The picture",
+    "content": {SVG: {"schema": {"type": "string"}}},
+}
 
 
 @router.get("/movies/", response=MoviePage, summary="Films", openapi_extra=refuses(Invalid))
@@ -56,7 +59,12 @@ def list_movies(
     return page.of(rows, lambda movies: [snapshots.movie(row) for row in movies])
 
 
-@router.get("/movies/{int:movie_id}/", response=MovieOut, summary="One film", openapi_extra=refuses(NotFound))
+@router.get(
+    "/movies/{int:movie_id}/",
+    response=MovieOut,
+    summary="One film",
+    openapi_extra=refuses(NotFound),
+)
 def get_movie(request: HttpRequest, movie_id: Id) -> dict[str, Any]:
     row = Movie.objects.filter(pk=movie_id).first()
     if row is None:
@@ -71,20 +79,30 @@ def get_movie(request: HttpRequest, movie_id: Id) -> dict[str, Any]:
     openapi_extra=refuses(NotFound, Invalid),
 )
 def list_shows(
-    request: HttpRequest, movie_id: Id, page: Query[Page], date: Day | None = None, available: Flag | None = None
+    request: HttpRequest,
+    movie_id: Id,
+    page: Query[Page],
+    date: Day | None = None,
+    available: Flag | None = None,
 ) -> HttpResponse:
-    """The upcoming shows, soonest first; with `date` that day's, past ones too. `available=true`: not the full ones."""
+    """The upcoming shows, soonest first; with `date` that day's, past ones too. `available=true`:
+    not the full ones.
+    """
     if page == FIRST_PAGE and date is None and available is None:  # what everybody asks
         items = [_show(*row) for row in UPCOMING.rows(movie_id)]
         found = page.told(items, lambda: _shows(movie_id).count())
     else:
-        found = page.of(_shows(movie_id, date, available), lambda shows: [_show(*row) for row in shows])
+        found = page.of(
+            _shows(movie_id, date, available), lambda shows: [_show(*row) for row in shows]
+        )
     if not found["count"] and not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
     return json_response(found)
 
 
-@router.get("/shows/{int:show_id}/", response=ShowOut, summary="One show", openapi_extra=refuses(NotFound))
+@router.get(
+    "/shows/{int:show_id}/", response=ShowOut, summary="One show", openapi_extra=refuses(NotFound)
+)
 def get_show(request: HttpRequest, show_id: Id) -> HttpResponse:
     rows = ONE_SHOW.rows(show_id)
     if not rows:
@@ -99,10 +117,17 @@ def get_show(request: HttpRequest, show_id: Id) -> HttpResponse:
     openapi_extra=refuses(NotFound, parameters=[IF_NONE_MATCH]),
 )
 def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
-    """Always current. Ask again with If-None-Match: a map that has not changed is a 304 without a body."""
+    """Always current. Ask again with If-None-Match: a map that has not changed is a 304 without a
+    body.
+    """
     total, taken = _seat_map(show_id)
     response = json_response(
-        {"show_id": show_id, "total_seats": total, "available_seats": total - len(taken), "taken": taken}
+        {
+            "show_id": show_id,
+            "total_seats": total,
+            "available_seats": total - len(taken),
+            "taken": taken,
+        }
     )
     return _if_changed(request, response)
 
@@ -114,7 +139,9 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
     openapi_extra=DRAWN,
 )
 def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
-    """The hall as SVG, to be embedded: which seats are free and which are taken, in light and in dark."""
+    """The hall as SVG, to be embedded: which seats are free and which are taken, in light and in
+    dark.
+    """
     total, seats = _seat_map(show_id)
     show: Any = Show.objects.annotate(now=Now()).filter(pk=show_id).first()
     if show is None:  # deleted since the map was read
@@ -128,10 +155,14 @@ def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase | None:
 
     drawn = picture.draw(total, seat, ["free", "taken"], alone=True, note=note)
     response = HttpResponse(drawn, content_type=SVG)
-    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *"
+    response["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *"
+    )
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     answer: Any = _if_changed(request, response)
-    answer.xframe_options_exempt = True  # for `<object>`; of a 304 as well, whose headers a browser adds to what it has
+    answer.xframe_options_exempt = (
+        True  # for `<object>`; of a 304 as well, whose headers a browser adds to what it has
+    )
     return answer  # type: ignore[no-any-return]
 
 
@@ -150,16 +181,23 @@ def _if_changed(request: HttpRequest, response: HttpResponse) -> HttpResponseBas
     response["Cache-Control"] = "no-cache"
     if "HTTP_IF_NONE_MATCH" not in request.META:
         return response
-    for other in ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"):  # for who would write; a read is not refused by them
+    for other in (
+        "HTTP_IF_MATCH",
+        "HTTP_IF_UNMODIFIED_SINCE",
+    ):  # for who would write; a read is not refused by them
         request.META.pop(other, None)
     return get_conditional_response(request, etag=etag, response=response)
 
 
 def _columns(shows: ShowQuerySet) -> QuerySet[Show, Any]:
-    return shows.annotate(available_seats=seats_free()).values_list(*snapshots.SHOW_COLUMNS, "available_seats")
+    return shows.annotate(available_seats=seats_free()).values_list(
+        *snapshots.SHOW_COLUMNS, "available_seats"
+    )
 
 
-def _shows(movie_id: int, day: date | None = None, available: bool | None = None) -> QuerySet[Show, Any]:
+def _shows(
+    movie_id: int, day: date | None = None, available: bool | None = None
+) -> QuerySet[Show, Any]:
     shows = Show.objects.on(day) if day else Show.objects.upcoming()
     rows = _columns(shows.filter(movie=movie_id)).order_by("date_time", "id")
     full = Q(available_seats=0)

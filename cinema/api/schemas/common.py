@@ -9,7 +9,14 @@ from typing import Annotated, Any, TypeVar
 from django.conf import settings
 from django.db.models import QuerySet
 from ninja import Field, Schema
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cinema.api.fields import (
     NO_NUL,
@@ -56,12 +63,16 @@ class SignUp(Input):
 class LogIn(Input):
     username: Annotated[str, StringConstraints(max_length=150), NO_NUL]
     password: Annotated[str, StringConstraints(max_length=128), NO_NUL]
-    model_config = ConfigDict(json_schema_extra={"example": {"username": "testuser", "password": "testpass123"}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"username": "testuser", "password": "testpass123"}}
+    )
 
 
 class Refresh(Input):
     refresh: Token
-    model_config = ConfigDict(json_schema_extra={"example": {"refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…"}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…"}}
+    )
 
 
 class ResetRequest(Input):
@@ -73,7 +84,9 @@ class ResetConfirm(Input):
     token: Token
     new_password: Password
     model_config = ConfigDict(
-        json_schema_extra={"example": {"token": "1.d1x2k3-0f4e…", "new_password": "a new and longer one"}}
+        json_schema_extra={
+            "example": {"token": "1.d1x2k3-0f4e…", "new_password": "a new and longer one"}
+        }
     )
 
 
@@ -94,7 +107,9 @@ class NewPassword(Input):
     old_password: Annotated[str, StringConstraints(max_length=128), NO_NUL]
     new_password: Password
     model_config = ConfigDict(
-        json_schema_extra={"example": {"old_password": "testpass123", "new_password": "a new and longer one"}}
+        json_schema_extra={
+            "example": {"old_password": "testpass123", "new_password": "a new and longer one"}
+        }
     )
 
 
@@ -111,7 +126,11 @@ class Seats(Input):
     seat_number: SeatNumber = None  # type: ignore[assignment] # left out, never null
     seat_numbers: Annotated[
         list[SeatNumber],
-        Field(min_length=1, max_length=settings.MAX_SEATS_PER_BOOKING, json_schema_extra={"uniqueItems": True}),
+        Field(
+            min_length=1,
+            max_length=settings.MAX_SEATS_PER_BOOKING,
+            json_schema_extra={"uniqueItems": True},
+        ),
     ] = None  # type: ignore[assignment]
     model_config = ConfigDict(json_schema_extra=_one_or_several)
 
@@ -132,8 +151,12 @@ class Page(Schema):
     limit: WholeNumber = Field(PAGE, ge=1, le=100)
     offset: WholeNumber = Field(0, ge=0, le=1_000_000)
 
-    def of(self, rows: QuerySet[Any, Row], tell: Callable[[QuerySet[Any, Row]], list[Answer]]) -> Answer:
-        """One page of `rows`. They are counted only where the page does not show how many there are."""
+    def of(
+        self, rows: QuerySet[Any, Row], tell: Callable[[QuerySet[Any, Row]], list[Answer]]
+    ) -> Answer:
+        """One page of `rows`. They are counted only where the page does not show how many there
+        are.
+        """
         return self.told(tell(rows[self.offset : self.offset + self.limit]), rows.count)
 
     def told(self, items: list[Answer], count: Callable[[], int]) -> Answer:
@@ -215,7 +238,9 @@ class BookingOut(Schema):
 
 
 class MoviePage(Schema):
-    model_config = ConfigDict(json_schema_extra={"example": {"items": [examples.MOVIE], "count": 1}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"items": [examples.MOVIE], "count": 1}}
+    )
 
     items: list[MovieOut]
     count: int
@@ -229,7 +254,9 @@ class ShowPage(Schema):
 
 
 class BookingPage(Schema):
-    model_config = ConfigDict(json_schema_extra={"example": {"items": [examples.BOOKING], "count": 1}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"items": [examples.BOOKING], "count": 1}}
+    )
 
     items: list[BookingOut]
     count: int
@@ -249,6 +276,12 @@ class Problem(Schema):
     detail: str
     code: str
     request_id: str
-    errors: list[FieldProblem] = Field([], description="With code invalid: what is wrong, field by field.")
-    seats: list[int] = Field([], description="With seat_taken, seat_contended, seat_out_of_range: which.")
-    booking_id: int | None = Field(None, description="With hold_limit, and seat_taken by one's own hold: that hold.")
+    errors: list[FieldProblem] = Field(
+        [], description="With code invalid: what is wrong, field by field."
+    )
+    seats: list[int] = Field(
+        [], description="With seat_taken, seat_contended, seat_out_of_range: which."
+    )
+    booking_id: int | None = Field(
+        None, description="With hold_limit, and seat_taken by one's own hold: that hold."
+    )

@@ -1,4 +1,6 @@
-"""A query whose SQL Django writes once and not at every call: writing it takes longer than the database's answer."""
+"""A query whose SQL Django writes once and not at every call: writing it takes longer than the
+database's answer.
+"""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -13,7 +15,9 @@ SLOT = 2**31 - 77  # stands for the value in the SQL that is kept; no id of ours
 
 
 class Compiled:
-    """`build(SLOT)` gives a queryset of `values_list`; `rows(value)` runs it with that value in the slot's place."""
+    """`build(SLOT)` gives a queryset of `values_list`; `rows(value)` runs it with that value in the
+    slot's place.
+    """
 
     def __init__(self, build: Callable[[int], QuerySet[Any, Any]]) -> None:
         self.build = build
@@ -21,7 +25,9 @@ class Compiled:
     def rows(self, value: int) -> list[list[Any]]:
         if prepared.serves():
             sql, values = self._named
-            return prepared.rows(sql, {name: value if own == SLOT else own for name, own in values.items()})
+            return prepared.rows(
+                sql, {name: value if own == SLOT else own for name, own in values.items()}
+            )
         sql, params, converters = self._written
         with connection.cursor() as cursor:
             cursor.execute(sql, [value if param == SLOT else param for param in params])
@@ -43,4 +49,8 @@ class Compiled:
     def _written(self) -> tuple[str, tuple[Any, ...], dict[int, Any]]:
         compiler = self.build(SLOT).query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
-        return sql, tuple(params), compiler.get_converters([column for column, _, _ in compiler.select])
+        return (
+            sql,
+            tuple(params),
+            compiler.get_converters([column for column, _, _ in compiler.select]),
+        )

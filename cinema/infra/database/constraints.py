@@ -1,4 +1,6 @@
-"""A unique constraint over the rows that count alone, so that a long history costs no sale and no sweep its index."""
+"""A unique constraint over the rows that count alone, so that a long history costs no sale and no
+sweep its index.
+"""
 
 from typing import Any
 
@@ -8,20 +10,28 @@ from django.db.models import Model, UniqueConstraint
 
 
 class UniqueWhile(UniqueConstraint):
-    """Unique while a nullable marker, which is one of the fields, is set; PostgreSQL and SQLite index no other rows.
+    """Unique while a nullable marker, which is one of the fields, is set; PostgreSQL and SQLite
+    index no other rows.
 
-    A condition makes Django skip the constraint on MariaDB, which has no such index, and `include` on SQLite too.
-    Each gets what it can do: the rule holds without either, since a NULL is never equal to another.
+    A condition makes Django skip the constraint on MariaDB, which has no such index, and `include`
+    on SQLite too. Each gets what it can do: the rule holds without either, since a NULL is never
+    equal to another.
     """
 
     def constraint_sql(self, model: Any, schema_editor: Any) -> Any:
-        return super(UniqueWhile, self._on(schema_editor.connection)).constraint_sql(model, schema_editor)
+        return super(UniqueWhile, self._on(schema_editor.connection)).constraint_sql(
+            model, schema_editor
+        )
 
     def create_sql(self, model: Any, schema_editor: Any) -> Any:
-        return super(UniqueWhile, self._on(schema_editor.connection)).create_sql(model, schema_editor)
+        return super(UniqueWhile, self._on(schema_editor.connection)).create_sql(
+            model, schema_editor
+        )
 
     def remove_sql(self, model: Any, schema_editor: Any) -> Any:
-        return super(UniqueWhile, self._on(schema_editor.connection)).remove_sql(model, schema_editor)
+        return super(UniqueWhile, self._on(schema_editor.connection)).remove_sql(
+            model, schema_editor
+        )
 
     def _check(self, model: type[Model], connection: BaseDatabaseWrapper) -> list[CheckMessage]:
         return super(UniqueWhile, self._on(connection))._check(model, connection)  # type: ignore[misc, no-any-return]

@@ -1,8 +1,8 @@
 """A statement of the hot path, prepared on PostgreSQL and asked without a cursor.
 
-Django's and psycopg's cursors take 56 of the 88 microseconds that this process needs to ask for a sale. So what is
-asked most goes straight to libpq, over the connection that Django keeps and with the errors that Django raises. The
-values are ids and words of our own: none may hold a NUL.
+Django's and psycopg's cursors take 56 of the 88 microseconds that this process needs to ask for a
+sale. So what is asked most goes straight to libpq, over the connection that Django keeps and with
+the errors that Django raises. The values are ids and words of our own: none may hold a NUL.
 """
 
 import re
@@ -32,12 +32,16 @@ class _Written(NamedTuple):
 
 @cache
 def serves() -> bool:
-    """Whether this is PostgreSQL. Asked of the connection, which stands behind two proxies, it is 2 % of a sale."""
+    """Whether this is PostgreSQL. Asked of the connection, which stands behind two proxies, it is 2
+    % of a sale.
+    """
     return connection.vendor == "postgresql"
 
 
 def rows(sql: str, values: Mapping[str, Any]) -> list[list[Any]]:
-    """What the statement answers to these named values. PostgreSQL alone; raises what a cursor would."""
+    """What the statement answers to these named values. PostgreSQL alone; raises what a cursor
+    would.
+    """
     db = connections[DEFAULT_DB_ALIAS]
     if db.execute_wrappers or db.force_debug_cursor:  # somebody counts or looks at the statements
         with db.cursor() as cursor:
@@ -46,19 +50,29 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[list[Any]]:
     db.ensure_connection()
     written = _written(sql)
     with db.wrap_database_errors:
-        result = _asked(db.connection.pgconn, written, [_dumped(values[name]) for name in written.values])
+        result = _asked(
+            db.connection.pgconn, written, [_dumped(values[name]) for name in written.values]
+        )
     load = [LOADERS.get(result.ftype(column), bytes.decode) for column in range(result.nfields)]
     return [
-        [None if (raw := result.get_value(row, column)) is None else of(raw) for column, of in enumerate(load)]
+        [
+            None if (raw := result.get_value(row, column)) is None else of(raw)
+            for column, of in enumerate(load)
+        ]
         for row in range(result.ntuples)
     ]
 
 
 def _asked(server: pq.abc.PGconn, written: _Written, values: list[bytes | None]) -> pq.abc.PGresult:
-    """Prepared where it is not yet: by a new connection, or behind a ROLLBACK, at which psycopg lets go of all."""
-    if server.transaction_status != pq.TransactionStatus.IDLE:  # in a transaction, a miss would be its end
+    """Prepared where it is not yet: by a new connection, or behind a ROLLBACK, at which psycopg
+    lets go of all.
+    """
+    if (
+        server.transaction_status != pq.TransactionStatus.IDLE
+    ):  # in a transaction, a miss would be its end
         return _checked(server, server.exec_params(written.sql, values))
-    result = server.exec_prepared(written.name, values)  # type: ignore[arg-type] # as to others, None is NULL
+    # as to others, None is NULL
+    result = server.exec_prepared(written.name, values)  # type: ignore[arg-type]
     if result.error_field(pq.DiagnosticField.SQLSTATE) == NO_SUCH_STATEMENT:
         _checked(server, server.prepare(written.name, written.sql))
         result = server.exec_prepared(written.name, values)  # type: ignore[arg-type]
@@ -77,7 +91,9 @@ def _checked(server: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
 def _written(sql: str) -> _Written:
     names = list(dict.fromkeys(NAMED.findall(sql)))
     numbered = NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", sql).encode()
-    return _Written(f"marquee_{sha1(numbered, usedforsecurity=False).hexdigest()}".encode(), numbered, names)
+    return _Written(
+        f"marquee_{sha1(numbered, usedforsecurity=False).hexdigest()}".encode(), numbered, names
+    )
 
 
 def _dumped(value: Any) -> bytes | None:

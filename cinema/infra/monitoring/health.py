@@ -1,9 +1,10 @@
-"""What the house runs on, part by part: Redis, the workers, their beat and the mails, each with a sentence for people.
+"""What the house runs on, part by part: Redis, the workers, their beat and the mails, each with a
+sentence for people.
 
-A worker tells Redis every two seconds that it lives, and takes its name away when it ends well. One that was killed
-stays listed: it reads as silent, or as killed and back once another of its name has started. One that lost a process
-lives on, and tells of it. The beat tells of each tick. All times are Redis's own, so that no machine's clock makes
-another look dead.
+A worker tells Redis every two seconds that it lives, and takes its name away when it ends well. One
+that was killed stays listed: it reads as silent, or as killed and back once another of its name has
+started. One that lost a process lives on, and tells of it. The beat tells of each tick. All times
+are Redis's own, so that no machine's clock makes another look dead.
 """
 
 from datetime import datetime, timedelta
@@ -22,11 +23,18 @@ SILENT_SECONDS = 15  # a worker tells every 2 s, and the beat's shortest period 
 BACK_SECONDS = 60  # so long one that was killed and came back is told
 FORGOTTEN_SECONDS = 3600
 LATE_SECONDS = 300  # a mail that is owed for longer is late
-TRIED_AGAIN = Q(mail_attempts__gte=2) & ~Q(mail_error="")  # put off once may be chance; the second try is 5 s later
-REFUSED_SINCE = timedelta(days=1)  # a mail refused longer ago is still listed, and no alarm any more
+TRIED_AGAIN = Q(mail_attempts__gte=2) & ~Q(
+    mail_error=""
+)  # put off once may be chance; the second try is 5 s later
+REFUSED_SINCE = timedelta(
+    days=1
+)  # a mail refused longer ago is still listed, and no alarm any more
 
 WORKERS, BACK, KILLED, BEAT = "health:workers", "health:back", "health:killed", "health:beat"
-QUEUES, TAKEN = ("celery", "mail"), "unacked"  # Celery's own keys: what waits, and what workers have taken
+QUEUES, TAKEN = (
+    ("celery", "mail"),
+    "unacked",
+)  # Celery's own keys: what waits, and what workers have taken
 MAILS: dict[str, type[OwedMail]] = {"event": BookingEvent, "reset": PasswordReset}
 
 LIVES = """
@@ -60,14 +68,18 @@ class Part(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """The mails that are owed: how long the oldest has been, 0 if none is, and how many are tried again."""
+    """The mails that are owed: how long the oldest has been, 0 if none is, and how many are tried
+    again.
+    """
 
     oldest_seconds: float
     put_off: int
 
 
 class Seen(NamedTuple):
-    """What Redis tells; ages are in seconds. `killed` counts workers, or processes of one, that came back."""
+    """What Redis tells; ages are in seconds. `killed` counts workers, or processes of one, that
+    came back.
+    """
 
     workers: dict[str, float]
     back: dict[str, float]
@@ -96,7 +108,9 @@ def worker_ends(name: str) -> None:
 
 
 def worker_lost_a_process(name: str, successor: int) -> bool:
-    """Killed by the machine or by a time limit, and another has taken its place. Told twice, it is counted once."""
+    """Killed by the machine or by a time limit, and another has taken its place. Told twice, it is
+    counted once.
+    """
     return _tell("EVAL", LOST, 2, BACK, KILLED, f"a process of {name} (now {successor})")
 
 
@@ -133,25 +147,35 @@ def of_redis(seen: Seen | None) -> list[Part]:
 
 
 def mail(owed: Owed) -> Part:
-    """Green until a mail is refused, tried again, or late; a server that is away is told within half a minute."""
+    """Green until a mail is refused, tried again, or late; a server that is away is told within
+    half a minute.
+    """
     told = []
     if refused := refused_mails():
         told.append(f"{_mails(refused)} refused for good: see Mails, Failed.")
     if owed.put_off:
-        told.append(f"{_mails(owed.put_off)} put off and tried again: see Mails, Owed, for what the mail server says.")
+        told.append(
+            f"{_mails(owed.put_off)} put off and tried again: see Mails, Owed, for what the mail server says."
+        )
     if owed.oldest_seconds >= LATE_SECONDS:
         told.append(f"The oldest owed mail has waited for {owed.oldest_seconds / 60:.0f} minutes.")
-    return Part("mail", not told, " ".join(told) or "None is late, and none was refused within a day.")
+    return Part(
+        "mail", not told, " ".join(told) or "None is late, and none was refused within a day."
+    )
 
 
 def refused_mails() -> int:
     """Refused for good within a day, and not sent again since."""
     since = timezone.now() - REFUSED_SINCE
-    return sum(rows.objects.failed().filter(mail_failed_at__gt=since).count() for rows in MAILS.values())
+    return sum(
+        rows.objects.failed().filter(mail_failed_at__gt=since).count() for rows in MAILS.values()
+    )
 
 
 def owed_mails() -> Owed:
-    """Of all that are owed: the oldest is put off the furthest, so those that are due first do not tell of it."""
+    """Of all that are owed: the oldest is put off the furthest, so those that are due first do not
+    tell of it.
+    """
     asked = {"oldest": Min("at"), "put_off": Count("pk", filter=TRIED_AGAIN)}
     told = [rows.objects.owed().aggregate(**asked) for rows in MAILS.values()]
     oldest = max((_seconds_since(kind["oldest"]) for kind in told if kind["oldest"]), default=0.0)
@@ -163,7 +187,10 @@ def _mails(count: int) -> str:
 
 
 def _tell(*words: redis.Word) -> bool:
-    return bool(settings.REDIS_URL) and redis.redis.ask(lambda: redis.call(*words), otherwise=None) is not None
+    return (
+        bool(settings.REDIS_URL)
+        and redis.redis.ask(lambda: redis.call(*words), otherwise=None) is not None
+    )
 
 
 def _ages(now: Any, told: list[Any]) -> dict[str, float]:
@@ -178,9 +205,13 @@ def _seconds_since(at: datetime) -> float:
 def _redis(seen: Seen | None) -> Part:
     if seen:
         waiting = ", ".join(f"{tasks} in {queue}" for queue, tasks in seen.queues.items())
-        return Part("redis", True, f"Answers. Broker's queues: {waiting}; workers have taken {seen.taken}.")
+        return Part(
+            "redis", True, f"Answers. Broker's queues: {waiting}; workers have taken {seen.taken}."
+        )
     why = "Does not answer" if settings.REDIS_URL else "REDIS_URL is not set"
-    return Part("redis", False, f"{why}: seats are sold without locks, and no worker is asked for mails.")
+    return Part(
+        "redis", False, f"{why}: seats are sold without locks, and no worker is asked for mails."
+    )
 
 
 def _workers(seen: Seen | None) -> Part:
@@ -189,7 +220,11 @@ def _workers(seen: Seen | None) -> Part:
     told = [f"{seen.alive} {'worker' if seen.alive == 1 else 'workers'}"]
     if seen.alive:
         told[0] += f", the last heard of {min(seen.workers.values()):.0f} s ago"
-    told += [f"{name} is silent for {age:.0f} s" for name, age in seen.workers.items() if age >= SILENT_SECONDS]
+    told += [
+        f"{name} is silent for {age:.0f} s"
+        for name, age in seen.workers.items()
+        if age >= SILENT_SECONDS
+    ]
     back = {name: age for name, age in seen.back.items() if age < BACK_SECONDS}
     told += [f"{name} was killed and came back {age:.0f} s ago" for name, age in back.items()]
     return Part("workers", bool(seen.alive and not seen.silent and not back), "; ".join(told) + ".")

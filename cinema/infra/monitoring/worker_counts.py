@@ -1,8 +1,10 @@
-"""What the workers count, added up in Redis: nobody asks a worker for /metrics, and one that has ended tells no more.
+"""What the workers count, added up in Redis: nobody asks a worker for /metrics, and one that has
+ended tells no more.
 
-After each task a process adds what it has counted since its last one, zeros as well: a rate needs one to begin with,
-and a Redis that was flushed has lost it. Every API process exposes the same sums, so a query takes their maximum over
-the machines and not their sum. A Redis that is flushed begins at zero, which Prometheus takes for a restart.
+After each task a process adds what it has counted since its last one, zeros as well: a rate needs
+one to begin with, and a Redis that was flushed has lost it. Every API process exposes the same
+sums, so a query takes their maximum over the machines and not their sum. A Redis that is flushed
+begins at zero, which Prometheus takes for a restart.
 """
 
 from typing import Any, NamedTuple
@@ -22,8 +24,12 @@ if ARGV[1] ~= '' then redis.call('HSET', KEYS[2], ARGV[1], redis.call('TIME')[1]
 for i = 2, #ARGV, 2 do redis.call('HINCRBYFLOAT', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 1
 """
-READ = "return {redis.call('TIME')[1], redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
-FORGOTTEN_SECONDS = 7 * 24 * 3600  # a task that has not ended for a week has another name by now, or is no more
+READ = (
+    "return {redis.call('TIME')[1], redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
+)
+FORGOTTEN_SECONDS = (
+    7 * 24 * 3600
+)  # a task that has not ended for a week has another name by now, or is no more
 
 _added: dict[bytes, float] = {}  # by this process so far
 
@@ -73,7 +79,9 @@ def read() -> Tallies | None:
 
 def _counted() -> dict[bytes, float]:
     """Every sample that workers may have, by its name and labels."""
-    samples = (sample for metric in OF_WORKERS for family in metric.collect() for sample in family.samples)
+    samples = (
+        sample for metric in OF_WORKERS for family in metric.collect() for sample in family.samples
+    )
     return {
         orjson.dumps([sample.name, sample.labels], option=orjson.OPT_SORT_KEYS): sample.value
         for sample in samples
@@ -82,8 +90,15 @@ def _counted() -> dict[bytes, float]:
 
 
 def _families(pairs: list[tuple[bytes, bytes]]) -> list[Metric]:
-    """Samples under the metrics that they belong to; a name that this version does not know is left out."""
-    known = {name: family for metric in OF_WORKERS for family in metric.describe() for name in _names(family)}
+    """Samples under the metrics that they belong to; a name that this version does not know is left
+    out.
+    """
+    known = {
+        name: family
+        for metric in OF_WORKERS
+        for family in metric.describe()
+        for name in _names(family)
+    }
     for key, value in sorted(pairs):
         name, labels = orjson.loads(key)
         if family := known.get(name):

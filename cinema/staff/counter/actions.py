@@ -1,8 +1,9 @@
-"""What a clerk does at the seat map by the API's functions: sells, sells or frees a hold, cancels, also the whole show.
+"""What a clerk does at the seat map by the API's functions: sells, sells or frees a hold, cancels,
+also the whole show.
 
-Each deed asks first (a page that says what will be done), is done once that page is sent, is told in a sentence, and
-leaves a log entry if it changed anything. A refusal leads back to the map, with the seats and the customer as they
-were typed.
+Each deed asks first (a page that says what will be done), is done once that page is sent, is told
+in a sentence, and leaves a log entry if it changed anything. A refusal leads back to the map, with
+the seats and the customer as they were typed.
 """
 
 from __future__ import annotations
@@ -63,11 +64,21 @@ class Deeds:
         try:
             return act()
         except Refusal as refusal:
-            booking = refusal.extra.get("booking_id", self.request.POST.get("booking", ""))  # the hold in the way
-            return self._back(refusal.detail, messages.ERROR, _query({**self.request.POST.dict(), "booking": booking}))
+            booking = refusal.extra.get(
+                "booking_id", self.request.POST.get("booking", "")
+            )  # the hold in the way
+            return self._back(
+                refusal.detail,
+                messages.ERROR,
+                _query({**self.request.POST.dict(), "booking": booking}),
+            )
 
     def ask(self, deed: Deed) -> HttpResponse:
-        context = {**self.admin.admin_site.each_context(self.request), **deed._asdict(), "opts": self.admin.opts}
+        context = {
+            **self.admin.admin_site.each_context(self.request),
+            **deed._asdict(),
+            "opts": self.admin.opts,
+        }
         context |= {"original": self.show, "to": self._map, "back": self._map + _query(deed.fields)}
         return TemplateResponse(self.request, "admin/cinema/confirm.html", context)
 
@@ -78,14 +89,18 @@ class Deeds:
         if not self.confirmed:
             return self.ask(sale(self.show, typed, customer, sees=self._sees))
         key = self._key({"seats": typed.seats, "customer": customer.pk})
-        outcome = bookings.book(self.clerk._replace(customer_id=customer.pk), self.show.pk, typed.seats, key)
+        outcome = bookings.book(
+            self.clerk._replace(customer_id=customer.pk), self.show.pk, typed.seats, key
+        )
         booking = Booking.objects.get(pk=outcome.booking["id"])
         logged = f"Sold at the counter: {seats_told(typed.seats)}, to {customer.username}."
         told = f"Booked: {booking.reference}, {seats_told(typed.seats)}."
         return self._ended(outcome, booking, logged, told, f"?booking={booking.pk}")
 
     def _key(self, sold: Any) -> idempotency.Key | None:
-        """Made with the question: whoever presses its button twice has sold once, and reads the same answer."""
+        """Made with the question: whoever presses its button twice has sold once, and reads the
+        same answer.
+        """
         once = self.request.POST.get("once")
         return None if once is None else idempotency.key_from(once, "POST", self.request.path, sold)
 
@@ -93,17 +108,25 @@ class Deeds:
         booking = self._booking()
         if booking.reads_as == Booking.Status.PENDING and not self.confirmed:
             return self.ask(confirmation(self.show, booking, sees=self._sees))
-        outcome = bookings.confirm(self.clerk, booking.pk)  # of what is no hold any more, it says so
+        outcome = bookings.confirm(
+            self.clerk, booking.pk
+        )  # of what is no hold any more, it says so
         told = f"Booked: {booking.reference}, {seats_told(booking.seat_numbers)}."
-        return self._ended(outcome, booking, "Hold sold at the counter.", told, f"?booking={booking.pk}")
+        return self._ended(
+            outcome, booking, "Hold sold at the counter.", told, f"?booking={booking.pk}"
+        )
 
     def _cancel(self) -> HttpResponse:
         booking = self._booking()
-        changed = self.request.POST.get("status", booking.status) != booking.status  # since the question was asked
+        changed = (
+            self.request.POST.get("status", booking.status) != booking.status
+        )  # since the question was asked
         if booking.reads_as in LIVE and (changed or not self.confirmed):
             return self.ask(cancellation(self.show, booking))
         done = "Hold freed" if booking.status == Booking.Status.PENDING else "Cancelled"
-        outcome = bookings.cancel(self.clerk, booking.pk, seen=booking.status)  # of one that has ended, it says so
+        outcome = bookings.cancel(
+            self.clerk, booking.pk, seen=booking.status
+        )  # of one that has ended, it says so
         return self._ended(outcome, booking, f"{done}.", f"{done}: {booking.reference}.")
 
     def _close(self) -> HttpResponse:
@@ -111,19 +134,30 @@ class Deeds:
         if not (before or self.confirmed):
             return self.ask(closing(self.show))
         show = bookings.cancel_show(self.clerk, self.show.pk)
-        if before or show.cancel_request_id != logs.request_id():  # another call, at the same moment
+        if (
+            before or show.cancel_request_id != logs.request_id()
+        ):  # another call, at the same moment
             return self._back("The show was cancelled before.", messages.WARNING)
         self.admin.log_change(self.request, self.show, "The whole show cancelled.")
-        return self._back("The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS)
+        return self._back(
+            "The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS
+        )
 
     def _booking(self) -> Any:
-        rows = Booking.objects.with_reads_as().select_related("user").prefetch_related("seats").filter(show=self.show)
+        rows = (
+            Booking.objects.with_reads_as()
+            .select_related("user")
+            .prefetch_related("seats")
+            .filter(show=self.show)
+        )
         booking = rows.filter(pk=row_number(self.request.POST.get("booking", ""))).first()
         if booking is None:
             raise Http404
         return booking
 
-    def _ended(self, outcome: Outcome, booking: Booking, logged: str, told: str, query: str = "") -> HttpResponse:
+    def _ended(
+        self, outcome: Outcome, booking: Booking, logged: str, told: str, query: str = ""
+    ) -> HttpResponse:
         if outcome.ended == "done":
             self.admin.log_change(self.request, booking, logged)
         if outcome.ended == "same":

@@ -1,4 +1,6 @@
-"""What a clerk types at the counter, checked, and what he is asked to confirm before anything is done."""
+"""What a clerk types at the counter, checked, and what he is asked to confirm before anything is
+done.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ SPELLED = re.compile(r"[0-9,;\s]*")
 
 
 class Typed(NamedTuple):
-    """What stands in the form: kept in the address, so that a refusal or a reload loses nothing of it."""
+    """What stands in the form: kept in the address, so that a refusal or a reload loses nothing of
+    it.
+    """
 
     seats: list[int]
     customer: str = ""
@@ -36,7 +40,9 @@ class Typed(NamedTuple):
             raise Invalid("Write the seats as numbers, such as 5, 6.")
         numbers = {int(number) for number in re.findall(r"[0-9]{1,9}", text)}
         if len(numbers) > MOST_TYPED:
-            raise Invalid(f"One booking has at most {settings.MAX_SEATS_PER_BOOKING} seats: make several.")
+            raise Invalid(
+                f"One booking has at most {settings.MAX_SEATS_PER_BOOKING} seats: make several."
+            )
         return cls(sorted(numbers), data.get("customer", "").strip())
 
     @property
@@ -49,7 +55,9 @@ class Typed(NamedTuple):
 
 
 class Deed(NamedTuple):
-    """What a clerk is asked to confirm: `fields` are sent again, `back` leads to where it was asked."""
+    """What a clerk is asked to confirm: `fields` are sent again, `back` leads to where it was
+    asked.
+    """
 
     title: str
     told: str
@@ -84,7 +92,9 @@ def require_seats(typed: Typed, show: Show) -> None:
     if not typed.seats:
         raise Invalid("Choose a seat first.")
     if len(typed.seats) > settings.MAX_SEATS_PER_BOOKING:
-        raise Invalid(f"One booking has at most {settings.MAX_SEATS_PER_BOOKING} seats: make several.")
+        raise Invalid(
+            f"One booking has at most {settings.MAX_SEATS_PER_BOOKING} seats: make several."
+        )
     if not 1 <= typed.seats[0] <= typed.seats[-1] <= show.total_seats:
         raise Invalid(f"This show has the seats 1 to {show.total_seats}.")
 
@@ -119,7 +129,10 @@ def _mailed(customer: User, sees: bool) -> str:
 
 
 def _lines(show: Show, booking: Booking) -> list[str]:
-    return [f"{booking.reference}: {booking.user}, {seats_told(booking.seat_numbers)}", f"The {show.told}"]
+    return [
+        f"{booking.reference}: {booking.user}, {seats_told(booking.seat_numbers)}",
+        f"The {show.told}",
+    ]
 
 
 def cancellation(show: Show, booking: Booking) -> Deed:
@@ -141,4 +154,6 @@ def closing(show: Show) -> Deed:
         "booking is cancelled, and each customer who had booked gets one mail. This cannot be undone."
     )
     lines = [f"The {show.told}"]
-    return Deed("Cancel the whole show?", told, lines, "Yes, cancel the show", {"do": "cancel_show"})
+    return Deed(
+        "Cancel the whole show?", told, lines, "Yes, cancel the show", {"do": "cancel_show"}
+    )

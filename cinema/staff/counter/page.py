@@ -1,4 +1,6 @@
-"""The seat map of a show: the hall as it is, what the clerk has typed and pressed, and customers who are suggested."""
+"""The seat map of a show: the hall as it is, what the clerk has typed and pressed, and customers
+who are suggested.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ class SeatMap:
         wrap = self.admin.admin_site.admin_view
         pages = {"": self.page, "picture/": self.picture, "customers/": self.customers}
         return [
-            path(f"<int:show_id>/seats/{end}", wrap(page), name=f"cinema_show_seats{end and '_'}{end.rstrip('/')}")
+            path(
+                f"<int:show_id>/seats/{end}",
+                wrap(page),
+                name=f"cinema_show_seats{end and '_'}{end.rstrip('/')}",
+            )
             for end, page in pages.items()
         ]
 
@@ -65,14 +71,16 @@ class SeatMap:
         context = self._hall(request, show, typed_or_nothing(request.GET))
         return TemplateResponse(request, "admin/cinema/show/hall.html", context)
 
-    def customers(self, request: HttpRequest, show_id: int) -> HttpResponse:  # noqa: ARG002 - of its address
+    def customers(self, request: HttpRequest, show_id: int) -> HttpResponse:
         """Suggestions while a clerk types."""
         if not request.user.has_perm("cinema.view_user"):
             raise PermissionDenied
         typed = request.GET.get("term", "")
         rows = search.customers(typed).filter(is_active=True).exclude(username=models.WALK_IN)
         found = rows.order_by("username")[:SUGGESTED] if typed.strip() else []
-        return JsonResponse({"results": [{"value": user.username, "label": described(user)} for user in found]})
+        return JsonResponse(
+            {"results": [{"value": user.username, "label": described(user)} for user in found]}
+        )
 
     def _show(self, request: HttpRequest, show_id: int) -> Show:
         if not self.admin.has_view_permission(request):
@@ -94,9 +102,15 @@ class SeatMap:
             "is_open": _is_open(show),
             "sells": sells,
             "typed": typed,
-            "counts": {"booked": booked, "held": len(taken) - booked, "free": show.total_seats - len(taken)},
+            "counts": {
+                "booked": booked,
+                "held": len(taken) - booked,
+                "free": show.total_seats - len(taken),
+            },
             "progress": show.progress,
-            "svg": picture.draw(show.total_seats, seat, KINDS if sells else ["free", "held", "booked"]),
+            "svg": picture.draw(
+                show.total_seats, seat, KINDS if sells else ["free", "held", "booked"]
+            ),
         }
 
     def _picked(self, request: HttpRequest, show: Show) -> dict[str, Any] | None:
@@ -119,19 +133,31 @@ def _is_open(show: Any) -> bool:
 
 def _taken(show: Show) -> dict[int, tuple[int, Any, str, str]]:
     """Of each live seat: its booking, until when it is held, reference and customer."""
-    columns = ("seat_number", "booking", "held_until", "booking__reference", "booking__user__username")
+    columns = (
+        "seat_number",
+        "booking",
+        "held_until",
+        "booking__reference",
+        "booking__user__username",
+    )
     rows = BookingSeat.objects.live().filter(show=show).order_by().values_list(*columns)
-    return {number: (booking, until, reference, who) for number, booking, until, reference, who in rows}
+    return {
+        number: (booking, until, reference, who) for number, booking, until, reference, who in rows
+    }
 
 
-def _drawing(taken: dict[int, tuple[int, Any, str, str]], typed: Typed, *, sells: bool, sees: bool) -> Any:
+def _drawing(
+    taken: dict[int, tuple[int, Any, str, str]], typed: Typed, *, sells: bool, sees: bool
+) -> Any:
     chosen = set(typed.seats)
 
     def seat(number: int) -> Seat:
         if number in taken:
             booking, until, reference, who = taken[number]
             kind = "booked" if until is None else "held"
-            told = f"Seat {number}: {kind}, {reference}, {who}" if sees else f"Seat {number}: {kind}"
+            told = (
+                f"Seat {number}: {kind}, {reference}, {who}" if sees else f"Seat {number}: {kind}"
+            )
             return Seat(kind, told, typed.address(booking=booking) if sees else "")
         kind = "chosen" if number in chosen and sells else "free"
         link = typed._replace(seats=sorted(chosen ^ {number})).address() if sells else ""

@@ -1,4 +1,6 @@
-"""What the staff's pages share: two people at one page, pages that have no form, lists, and what is logged of them."""
+"""What the staff's pages share: two people at one page, pages that have no form, lists, and what is
+logged of them.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,11 @@ class List(ChangeList):
 
     def get_ordering_field(self, field_name: Any) -> Any:
         """Django heeds `sortable_by` in the headings alone, and not in an address."""
-        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+        return (
+            super().get_ordering_field(field_name)
+            if field_name in (self.sortable_by or ())
+            else None
+        )
 
 
 class Listed(ModelAdmin):
@@ -99,13 +105,16 @@ class Listed(ModelAdmin):
     paginator = CountedSoFar
     show_facets = admin.ShowFacets.NEVER
 
-    def get_changelist(self, request: HttpRequest, **_: Any) -> type[DjangoChangeList]:  # noqa: ARG002
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[DjangoChangeList]:
         return List
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:  # type: ignore[override] # stubs
+    # stubs
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:  # type: ignore[override]
         """Django hands what was chosen to the database as it comes."""
         if any(row_number(chosen) is None for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)):
-            return HttpResponseBadRequest("What was chosen on this page is not in its list. Go back.")
+            return HttpResponseBadRequest(
+                "What was chosen on this page is not in its list. Go back."
+            )
         return super().response_action(request, queryset)
 
     def done_to_many(self, request: HttpRequest, told: str, count: int, whose: str) -> None:
@@ -127,31 +136,45 @@ class Listed(ModelAdmin):
 class Shared(Listed):
     """A page that two people may save at once."""
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """A save reads the row under its lock, so that it does not write over what another clerk wrote meanwhile."""
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """A save reads the row under its lock, so that it does not write over what another clerk
+        wrote meanwhile.
+        """
         found = super().get_object(request, object_id, from_field)
         if found is None or not connection.in_atomic_block:
             return found
         return self.get_queryset(request).select_for_update().filter(pk=found.pk).first()
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(request, lambda: super(Shared, self).changeform_view(request, *args, **kwargs))
+        return self._explained(
+            request, lambda: super(Shared, self).changeform_view(request, *args, **kwargs)
+        )
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(request, lambda: super(Shared, self).delete_view(request, *args, **kwargs))
+        return self._explained(
+            request, lambda: super(Shared, self).delete_view(request, *args, **kwargs)
+        )
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(request, lambda: super(Shared, self).changelist_view(request, *args, **kwargs))
+        return self._explained(
+            request, lambda: super(Shared, self).changelist_view(request, *args, **kwargs)
+        )
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         return deleting.told(objs, request, self.admin_site)
 
     def _explained(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-        """The forms check first; what slips in behind the check is refused by the database, and told here."""
+        """The forms check first; what slips in behind the check is refused by the database, and
+        told here.
+        """
         try:
             return view()
         except (IntegrityError, OperationalError) as error:
-            if isinstance(error, OperationalError) and not (is_deadlock(error) or is_lock_timeout(error)):
+            if isinstance(error, OperationalError) and not (
+                is_deadlock(error) or is_lock_timeout(error)
+            ):
                 raise
             sentence = "Somebody else changed this at the same moment, so nothing was saved. Please look and try again."
             self.message_user(request, sentence, messages.ERROR)
@@ -159,7 +182,9 @@ class Shared(Listed):
 
 
 class ReadOnly(Listed):
-    """Looked at, and changed by its actions alone: they need the change permission, and the page has no form."""
+    """Looked at, and changed by its actions alone: they need the change permission, and the page
+    has no form.
+    """
 
     def has_add_permission(self, *_: Any) -> bool:
         return False

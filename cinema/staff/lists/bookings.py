@@ -1,4 +1,5 @@
-"""Bookings, as staff see them, with their history and its mails. A booking changes by actions alone.
+"""Bookings, as staff see them, with their history and its mails. A booking changes by actions
+alone.
 
 An action calls the functions that the API calls.
 """
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 else:
     TabularInline = unfold.TabularInline
 
-MOST_AT_ONCE = 100  # of a cancel: each booking is a transaction of its own, and a clerk waits for the page
+MOST_AT_ONCE = (
+    100  # of a cancel: each booking is a transaction of its own, and a clerk waits for the page
+)
 
 
 class EventInline(TabularInline):
@@ -56,16 +59,31 @@ class BookingAdmin(ReadOnly):
     list_filter = (StatusFilter, BookingDayFilter)
     list_per_page = MOST_AT_ONCE
     search_fields = ("reference",)  # for the box to be there: `search` does it
-    search_help_text = f"Reference, name or e-mail from its beginning, or film; {search.MOST_WORDS} words count"
-    fields = ("reference", "user", "show", "seat_numbers", "reads_as", "expires_at", "created_at", "updated_at")
+    search_help_text = (
+        f"Reference, name or e-mail from its beginning, or film; {search.MOST_WORDS} words count"
+    )
+    fields = (
+        "reference",
+        "user",
+        "show",
+        "seat_numbers",
+        "reads_as",
+        "expires_at",
+        "created_at",
+        "updated_at",
+    )
     inlines = (EventInline,)
     actions = ("cancel", "export")
     actions_detail = ("seat_map",)
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Of an action Django asks twice: what its words mean is looked up once, by a query for each."""
+        """Of an action Django asks twice: what its words mean is looked up once, by a query for
+        each.
+        """
         if not hasattr(request, "meant"):
-            request.meant = search.bookings(search_term, sees=request.user.has_perm("cinema.view_user"))
+            request.meant = search.bookings(
+                search_term, sees=request.user.has_perm("cinema.view_user")
+            )
         return queryset.filter(request.meant), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
@@ -91,11 +109,17 @@ class BookingAdmin(ReadOnly):
 
     @admin.action(description="Cancel the selected bookings", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponse | None:
-        chosen = list(queryset.select_related("user", "show__movie", "show__screen")[: MOST_AT_ONCE + 1])
+        chosen = list(
+            queryset.select_related("user", "show__movie", "show__screen")[: MOST_AT_ONCE + 1]
+        )
         if len(chosen) > MOST_AT_ONCE:
-            self.message_user(request, f"Choose at most {MOST_AT_ONCE} bookings at once.", messages.ERROR)
+            self.message_user(
+                request, f"Choose at most {MOST_AT_ONCE} bookings at once.", messages.ERROR
+            )
         elif "confirmed" not in request.POST:
-            return TemplateResponse(request, "admin/cinema/confirm.html", self._asked(request, chosen))
+            return TemplateResponse(
+                request, "admin/cinema/confirm.html", self._asked(request, chosen)
+            )
         else:
             done = [booking.reference for booking in chosen if self._cancelled(request, booking)]
             self.message_user(request, f"Cancelled: {', '.join(done) or 'none'}.", messages.SUCCESS)
@@ -103,7 +127,8 @@ class BookingAdmin(ReadOnly):
 
     def _asked(self, request: HttpRequest, chosen: list[Booking]) -> dict[str, Any]:
         told = (
-            "Their seats are free again at once, and each customer who had booked gets a mail. This cannot be undone."
+            "Their seats are free again at once, and each customer who had booked gets a mail. "
+            "This cannot be undone."
         )
         return {
             **self.admin_site.each_context(request),
@@ -112,17 +137,24 @@ class BookingAdmin(ReadOnly):
             "told": told,
             "lines": [_line(booking) for booking in chosen],
             "yes": "Yes, cancel them",
-            "fields": {"action": "cancel", **{_seen(booking): booking.status for booking in chosen}},
+            "fields": {
+                "action": "cancel",
+                **{_seen(booking): booking.status for booking in chosen},
+            },
             "chosen": [str(booking.pk) for booking in chosen],
             "back": request.get_full_path(),
         }
 
     @admin.action(description="Export as CSV", permissions=["view"])
     def export(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponseBase:
-        """Of all that the list finds, by "Select all", or of the chosen ones; it leaves a log entry."""
+        """Of all that the list finds, by "Select all", or of the chosen ones; it leaves a log
+        entry.
+        """
         query = request.GET.urlencode()
         self.log_many(request, f"Exported as CSV{': ' if query else ''}{query}", "Bookings as CSV")
-        return exports.bookings_csv(queryset, with_customers=request.user.has_perm("cinema.view_user"))
+        return exports.bookings_csv(
+            queryset, with_customers=request.user.has_perm("cinema.view_user")
+        )
 
     @button("Show in the hall, or cancel", path="seats")
     def seat_map(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -134,7 +166,9 @@ class BookingAdmin(ReadOnly):
         )
 
     def _cancelled(self, request: Any, booking: Booking) -> bool:
-        """Each in its own transaction, with its seat locks around it: what is refused stops none of the others."""
+        """Each in its own transaction, with its seat locks around it: what is refused stops none of
+        the others.
+        """
         seen = request.POST.get(_seen(booking), booking.status)
         try:
             outcome = bookings.cancel(Caller(request.user.pk, staff=True), booking.pk, seen=seen)
@@ -154,9 +188,8 @@ def _seen(booking: Booking) -> str:
 
 
 def _line(booking: Any) -> str:
-    return (
-        f"{booking.reference}: {booking.user}, {booking.show}, {seats_told(booking.seat_numbers)} ({booking.reads_as})"
-    )
+    seats = seats_told(booking.seat_numbers)
+    return f"{booking.reference}: {booking.user}, {booking.show}, {seats} ({booking.reads_as})"
 
 
 @admin.register(BookingEvent)
@@ -172,12 +205,20 @@ class BookingEventAdmin(ReadOnly):
     ordering = ("-id",)
     actions = ("send_again",)
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
-        found = queryset.filter(booking__in=search.with_reference(search_term)) if search_term else queryset
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        found = (
+            queryset.filter(booking__in=search.with_reference(search_term))
+            if search_term
+            else queryset
+        )
         return found, False
 
     def has_send_permission(self, request: HttpRequest) -> bool:
-        """Who may cancel a booking may mail its customer again; an event itself is nobody's to change."""
+        """Who may cancel a booking may mail its customer again; an event itself is nobody's to
+        change.
+        """
         return request.user.has_perm("cinema.change_booking")
 
     @admin.action(description="Send the mail again, if it failed", permissions=["send"])
@@ -198,7 +239,9 @@ class PasswordResetAdmin(ReadOnly):
     list_filter = (MailFilter,)
     ordering = ("-id",)
     actions = ("send_again",)
-    has_delete_permission = ModelAdmin.has_delete_permission  # or who once forgot a password could not be deleted
+    has_delete_permission = (
+        ModelAdmin.has_delete_permission
+    )  # or who once forgot a password could not be deleted
 
     @admin.action(description="Send the mail again, if it failed", permissions=["change"])
     def send_again(self, request: HttpRequest, queryset: OwedQuerySet) -> None:
@@ -208,4 +251,6 @@ class PasswordResetAdmin(ReadOnly):
 
 def _send_again(page: ReadOnly, request: HttpRequest, rows: OwedQuerySet, whose: str) -> None:
     whose = named(rows.failed(), whose)
-    page.done_to_many(request, "Failed mails that will be sent again", deliveries.send_again(rows), whose)
+    page.done_to_many(
+        request, "Failed mails that will be sent again", deliveries.send_again(rows), whose
+    )

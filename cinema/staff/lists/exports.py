@@ -1,4 +1,6 @@
-"""Bookings as CSV for a spreadsheet, streamed: however many there are, a few thousand are in memory."""
+"""Bookings as CSV for a spreadsheet, streamed: however many there are, a few thousand are in
+memory.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -13,7 +15,17 @@ from cinema.sales.models import Booking
 
 AT_ONCE = 2000  # by the primary key, so that no transaction stays open however slowly it is fetched
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-HEADINGS = ["Reference", "Status", "Film", "Screen", "Starts at", "Seats", "Number of seats", "Made at", "Changed at"]
+HEADINGS = [
+    "Reference",
+    "Status",
+    "Film",
+    "Screen",
+    "Starts at",
+    "Seats",
+    "Number of seats",
+    "Made at",
+    "Changed at",
+]
 CUSTOMER = ["Username", "E-mail"]
 
 
@@ -26,8 +38,12 @@ class _Line:
 
 def bookings_csv(rows: QuerySet[Booking], *, with_customers: bool) -> StreamingHttpResponse:
     """These bookings, the newest first, one a row and times in the cinema's zone."""
-    response = StreamingHttpResponse(_lines(rows, with_customers), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="bookings-{localtime():%Y-%m-%d-%H%M}.csv"'
+    response = StreamingHttpResponse(
+        _lines(rows, with_customers), content_type="text/csv; charset=utf-8"
+    )
+    response["Content-Disposition"] = (
+        f'attachment; filename="bookings-{localtime():%Y-%m-%d-%H%M}.csv"'
+    )
     return response
 
 
@@ -39,9 +55,13 @@ def safe(value: Any) -> str:
 
 def _lines(rows: QuerySet[Booking], with_customers: bool) -> Iterator[bytes]:
     write = csv.writer(_Line()).writerow
-    yield b"\xef\xbb\xbf" + write([*HEADINGS, *(CUSTOMER if with_customers else [])]).encode()  # Excel wants the mark
+    yield (
+        b"\xef\xbb\xbf" + write([*HEADINGS, *(CUSTOMER if with_customers else [])]).encode()
+    )  # Excel wants the mark
     for chunk in _chunks(rows):
-        yield "".join(write(_row(told, customer, with_customers)) for told, customer in chunk).encode()
+        yield "".join(
+            write(_row(told, customer, with_customers)) for told, customer in chunk
+        ).encode()
 
 
 def _chunks(rows: QuerySet[Booking]) -> Iterator[list[tuple[snapshots.Answer, tuple[str, str]]]]:

@@ -26,10 +26,14 @@ def days(first: int, end: int) -> tuple[datetime, datetime]:
 
 
 def tonight() -> tuple[datetime, datetime]:
-    """From the end of one night to that of the next: what starts at one o'clock is of the evening before it."""
+    """From the end of one night to that of the next: what starts at one o'clock is of the evening
+    before it.
+    """
     now = localtime()
     day = now.date() - timedelta(days=now.time() < NIGHT_ENDS)
-    start, end = (make_aware(datetime.combine(day + timedelta(days=ahead), NIGHT_ENDS)) for ahead in (0, 1))
+    start, end = (
+        make_aware(datetime.combine(day + timedelta(days=ahead), NIGHT_ENDS)) for ahead in (0, 1)
+    )
     return start, end
 
 
@@ -39,16 +43,20 @@ class Choice(admin.SimpleListFilter):
     def lookups(self, *_: Any) -> list[tuple[str, str]]:
         return [(value, label) for value, (label, _) in self.options.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return self.narrowed(queryset, self.options[value][1]) if value in self.options else queryset
+        return (
+            self.narrowed(queryset, self.options[value][1]) if value in self.options else queryset
+        )
 
     def narrowed(self, rows: QuerySet[Any], option: Any) -> QuerySet[Any]:
         raise NotImplementedError
 
 
 class DayFilter(Choice):
-    """Days of the cinema's own time zone. (`date_hierarchy` needs time zone tables that a MariaDB may not have.)"""
+    """Days of the cinema's own time zone. (`date_hierarchy` needs time zone tables that a MariaDB
+    may not have.)
+    """
 
     title, parameter_name, field = "day of the show", "day", "date_time"
     options = {
@@ -60,7 +68,9 @@ class DayFilter(Choice):
         "past": ("Before today", partial(days, -36500, 0)),
     }
 
-    def narrowed(self, rows: QuerySet[Any], option: Callable[[], tuple[datetime, datetime]]) -> QuerySet[Any]:
+    def narrowed(
+        self, rows: QuerySet[Any], option: Callable[[], tuple[datetime, datetime]]
+    ) -> QuerySet[Any]:
         start, end = option()
         return rows.filter(**{f"{self.field}__gte": start, f"{self.field}__lt": end})
 

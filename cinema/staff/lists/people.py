@@ -46,17 +46,27 @@ class UserEditForm(ChangeForm):
 class UserAdmin(Shared, UserAdminBase):
     form, add_form, change_password_form = UserEditForm, UserAddForm, unfold.AdminPasswordChangeForm
     add_fieldsets = (
-        (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("username", "email", "usable_password", "password1", "password2"),
+            },
+        ),
     )
     list_display = ("username", "email", "first_name", "last_name", "is_active", "is_staff")
     search_help_text = "Username, e-mail or name, from its beginning"
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
         """By indexes; also for whoever chooses a user by typing."""
         return queryset & search.customers(search_term), False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The walk-in account is nobody's: with a password or another name its bookings would be somebody's."""
+        """The walk-in account is nobody's: with a password or another name its bookings would be
+        somebody's.
+        """
         return not is_walk_in(obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -81,7 +91,9 @@ class OfUsers(ReadOnly):
     search_fields = ("user__username", "user__email")  # for the box to be there
     ordering = ("-id",)
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
         users = search.customers(search_term).values_list("pk", flat=True)[: search.MOST_CUSTOMERS]
         return (queryset.filter(user__in=list(users)) if search_term else queryset), False
 
@@ -91,7 +103,9 @@ class AuthSessionAdmin(OfUsers):
     list_display = fields = ("user", "created_at", "expires_at", "revoked_at")
     list_select_related = ("user",)
     actions = ("end",)
-    has_delete_permission = ModelAdmin.has_delete_permission  # or a user who ever logged in could not be deleted
+    has_delete_permission = (
+        ModelAdmin.has_delete_permission
+    )  # or a user who ever logged in could not be deleted
 
     @admin.action(description="End the selected logins", permissions=["change"])
     def end(self, request: HttpRequest, queryset: QuerySet[AuthSession]) -> None:
@@ -102,7 +116,13 @@ class AuthSessionAdmin(OfUsers):
 
 @admin.register(AccessAttempt)
 class LockoutAdmin(ReadOnly):
-    list_display = fields = ("username", "ip_address", "failures_since_start", "attempt_time", "locked_until")
+    list_display = fields = (
+        "username",
+        "ip_address",
+        "failures_since_start",
+        "attempt_time",
+        "locked_until",
+    )
     search_fields = ("username", "ip_address")
     actions = ("clear",)
 
@@ -128,8 +148,14 @@ class LogEntryAdmin(OfUsers):
     @admin.display(description="to what")
     def what(self, entry: LogEntry) -> str:
         address = None if entry.is_deletion() else entry.get_admin_url()
-        told = f"{capfirst(entry.content_type.name)}: {entry.object_repr}" if entry.content_type else entry.object_repr
-        return format_html('<a class="desk-link" href="{}">{}</a>', address, told) if address else told
+        told = (
+            f"{capfirst(entry.content_type.name)}: {entry.object_repr}"
+            if entry.content_type
+            else entry.object_repr
+        )
+        return (
+            format_html('<a class="desk-link" href="{}">{}</a>', address, told) if address else told
+        )
 
     @admin.display(description="what was done")
     def done(self, entry: LogEntry) -> str:

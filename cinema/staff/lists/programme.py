@@ -1,4 +1,6 @@
-"""The programme, as staff see and edit it: films, screens, shows; shows are copied to other days by an action."""
+"""The programme, as staff see and edit it: films, screens, shows; shows are copied to other days by
+an action.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from cinema.staff.counter.page import SeatMap
 from cinema.staff.lists.base import Shared, button, local
 from cinema.staff.lists.filters import DayFilter, midnight
 
-MOST_COPIES = 200  # of an action: each is checked and saved by itself, and a person waits for the page
+MOST_COPIES = (
+    200  # of an action: each is checked and saved by itself, and a person waits for the page
+)
 MOST_DAYS = 60
 
 
@@ -48,7 +52,9 @@ class CopyForm(forms.Form):
         if first and first < localtime().date():
             raise forms.ValidationError("The first day is today or later.")
         if first and last and not 0 <= (last - first).days < MOST_DAYS:
-            raise forms.ValidationError(f"The last day comes after the first, by less than {MOST_DAYS} days.")
+            raise forms.ValidationError(
+                f"The last day comes after the first, by less than {MOST_DAYS} days."
+            )
         return found
 
     def days(self) -> list[Any]:
@@ -58,14 +64,37 @@ class CopyForm(forms.Form):
 
 @admin.register(Show)
 class ShowAdmin(Shared):
-    list_display = ("movie", "screen", "starts", "hall", "total_seats", "sold", "held", "free", "cancelled")
+    list_display = (
+        "movie",
+        "screen",
+        "starts",
+        "hall",
+        "total_seats",
+        "sold",
+        "held",
+        "free",
+        "cancelled",
+    )
     list_display_links = ("movie", "starts")
-    sortable_by = ("movie", "screen", "starts", "total_seats", "cancelled")  # not by counts: of every show there is
+    sortable_by = (
+        "movie",
+        "screen",
+        "starts",
+        "total_seats",
+        "cancelled",
+    )  # not by counts: of every show there is
     list_select_related = ("movie", "screen")
     list_filter = (DayFilter, "screen", ("movie", admin.RelatedOnlyFieldListFilter))
     search_fields = ("movie__title", "screen__name")
     autocomplete_fields = ("movie", "screen")
-    fields = ("movie", "screen", "date_time", "total_seats", ("sold", "held", "free"), "cancelled_at")
+    fields = (
+        "movie",
+        "screen",
+        "date_time",
+        "total_seats",
+        ("sold", "held", "free"),
+        "cancelled_at",
+    )
     readonly_fields = ("sold", "held", "free", "cancelled_at")
     actions = ("copy", "cancel_show")
     actions_detail = ("seat_map",)
@@ -84,7 +113,8 @@ class ShowAdmin(Shared):
     @admin.display(description="seat map")
     def hall(self, show: Show) -> str:
         return format_html(
-            '<a class="desk-link" href="{}">Seats</a>', reverse("admin:cinema_show_seats", args=[show.pk])
+            '<a class="desk-link" href="{}">Seats</a>',
+            reverse("admin:cinema_show_seats", args=[show.pk]),
         )
 
     @admin.display
@@ -115,21 +145,31 @@ class ShowAdmin(Shared):
         chosen = list(queryset.select_related("movie", "screen")[:2])
         if len(chosen) == 1:
             return Deeds(self, request, chosen[0]).do("cancel_show")
-        self.message_user(request, "Choose one show: each is asked about by itself.", messages.ERROR)
+        self.message_user(
+            request, "Choose one show: each is asked about by itself.", messages.ERROR
+        )
         return None
 
     @admin.action(description="Copy to other days", permissions=["add"])
     def copy(self, request: HttpRequest, queryset: QuerySet[Show]) -> HttpResponse | None:
         shows = list(queryset.select_related("movie", "screen")[: MOST_COPIES + 1])
         form = CopyForm(
-            request.POST if "confirmed" in request.POST else None, initial={"first_day": localtime(midnight(7)).date()}
+            request.POST if "confirmed" in request.POST else None,
+            initial={"first_day": localtime(midnight(7)).date()},
         )
         if form.is_valid() and len(shows) * len(form.days()) <= MOST_COPIES:
             self._copy(request, shows, form)
             return None
         if form.is_valid():
-            form.add_error(None, f"At most {MOST_COPIES} copies at once: fewer shows or fewer days.")
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "shows": shows, "form": form}
+            form.add_error(
+                None, f"At most {MOST_COPIES} copies at once: fewer shows or fewer days."
+            )
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "shows": shows,
+            "form": form,
+        }
         context |= {"title": "Copy to other days", "cleaning": settings.CLEANING_MINUTES}
         return TemplateResponse(request, "admin/cinema/show/copy.html", context)
 

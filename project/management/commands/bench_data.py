@@ -20,12 +20,16 @@ class Command(BaseCommand):
     help = "Loads the benchmark's data into an empty database and writes one bearer token a line."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("tokens", type=Path, help="the file that gets the tokens of the 50 customers")
+        parser.add_argument(
+            "tokens", type=Path, help="the file that gets the tokens of the 50 customers"
+        )
 
     @transaction.atomic
     def handle(self, *_args: Any, **options: Any) -> None:
         if User.objects.exclude(username=WALK_IN).exists() or Movie.objects.exists():
-            raise CommandError("The database is not empty. The benchmark's data goes into a database of its own.")
+            raise CommandError(
+                "The database is not empty. The benchmark's data goes into a database of its own."
+            )
         users = User.objects.bulk_create(
             [User(username=f"user{n}", email=f"user{n}@example.com") for n in range(1, USERS + 1)]
         )
@@ -46,7 +50,12 @@ def programme() -> None:
     screens = Screen.objects.bulk_create([Screen(name=f"Screen {n}") for n in range(1, 9)])
     starts = timezone.now() + timedelta(hours=1)
     shows = [
-        Show(movie=movies[n % MOVIES], screen=screens[n % 8], date_time=starts + timedelta(hours=n), total_seats=SEATS)
+        Show(
+            movie=movies[n % MOVIES],
+            screen=screens[n % 8],
+            date_time=starts + timedelta(hours=n),
+            total_seats=SEATS,
+        )
         for n in range(SHOWS)
     ]
     Show.objects.bulk_create(shows)

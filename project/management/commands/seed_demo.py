@@ -1,7 +1,7 @@
 """Demo data: a week's programme from today on, some bookings and the logins to look around with.
 
-It only ever adds rows. Run again, on any later day, it tops the programme up to seven days ahead and leaves alone what
-stands: also what staff have moved, cancelled or put in between.
+It only ever adds rows. Run again, on any later day, it tops the programme up to seven days ahead
+and leaves alone what stands: also what staff have moved, cancelled or put in between.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ FILMS = {
     "Battleship Potemkin": 75,
 }
 SCREENS = {"Screen 1": 120, "Screen 2": 80, "Screen 3": 60, "Screen 4": 40}
-FIRST_STARTS = [time(11), time(14), time(17), time(20)]  # of Screen 1, the others follow by a quarter of an hour each
+FIRST_STARTS = [
+    time(11),
+    time(14),
+    time(17),
+    time(20),
+]  # of Screen 1, the others follow by a quarter of an hour each
 STAGGER = timedelta(minutes=15)
 DAYS_AHEAD = 7
 FIRST_SHOW_AHEAD = timedelta(hours=25)  # a day, and an hour for whoever starts the walk later
@@ -114,7 +119,9 @@ def seed(moment: datetime) -> str:
         return "Demo data: nothing added, the films here are your own."
     logins = sum(add_login(username, password) for username, password, _ in DEMO_LOGINS)
     if empty:
-        Movie.objects.bulk_create(Movie(title=title, duration_minutes=minutes) for title, minutes in FILMS.items())
+        Movie.objects.bulk_create(
+            Movie(title=title, duration_minutes=minutes) for title, minutes in FILMS.items()
+        )
         have = set(Screen.objects.values_list("name", flat=True))
         Screen.objects.bulk_create(Screen(name=name) for name in SCREENS if name not in have)
     shows = add_shows(moment, first_show=empty)
@@ -133,16 +140,23 @@ def add_login(username: str, password: str) -> bool:
 
 def add_shows(moment: datetime, *, first_show: bool) -> list[Show]:
     """The shows of the plan that are still to come and for which the screen is free."""
-    movies = {movie.title: movie for movie in Movie.objects.select_for_update().filter(title__in=FILMS).order_by("pk")}
+    movies = {
+        movie.title: movie
+        for movie in Movie.objects.select_for_update().filter(title__in=FILMS).order_by("pk")
+    }
     screens = {screen.name: screen for screen in Screen.objects.filter(name__in=SCREENS)}
     lock_screens(screen.pk for screen in screens.values())
     today = localtime(moment).date()
-    standing = list(Show.objects.filter(date_time__gt=moment - timedelta(days=3)).select_related("movie"))
+    standing = list(
+        Show.objects.filter(date_time__gt=moment - timedelta(days=3)).select_related("movie")
+    )
     added: list[Show] = []
     for slot in plan(today, moment, first_show=first_show):
         if slot.title in movies and slot.screen in screens:
             seats, screen = SCREENS[slot.screen], screens[slot.screen]
-            show = Show(movie=movies[slot.title], screen=screen, date_time=slot.start, total_seats=seats)
+            show = Show(
+                movie=movies[slot.title], screen=screen, date_time=slot.start, total_seats=seats
+            )
             if not any(in_the_way(other, show) for other in standing):
                 standing.append(show)
                 added.append(show)
@@ -161,7 +175,9 @@ def plan(today: date, moment: datetime, *, first_show: bool) -> list[Slot]:
 
 
 def in_the_way(other: Show, show: Show) -> bool:
-    """A cancelled show leaves its screen to others, but its own place in the plan is not filled again."""
+    """A cancelled show leaves its screen to others, but its own place in the plan is not filled
+    again.
+    """
     if other.screen_id != show.screen_id:
         return False
     if other.cancelled_at:
@@ -175,40 +191,60 @@ def add_bookings(shows: list[Show], moment: datetime) -> int:
     customer = User.objects.filter(username="customer").first()
     if customer is None:
         return 0
-    past = sorted([*of_customer(customer, shows, moment), *at_counter(shows, moment)], key=lambda sale: sale.made_at)
+    past = sorted(
+        [*of_customer(customer, shows, moment), *at_counter(shows, moment)],
+        key=lambda sale: sale.made_at,
+    )
     bookings = Booking.objects.bulk_create(
         Booking(
-            user=sale.user, show=sale.show, status=sale.status, created_at=sale.made_at, updated_at=sale.changes[-1][1]
+            user=sale.user,
+            show=sale.show,
+            status=sale.status,
+            created_at=sale.made_at,
+            updated_at=sale.changes[-1][1],
         )
         for sale in past
     )
     rows = list(zip(bookings, past, strict=True))
     BookingSeat.objects.bulk_create(
-        BookingSeat(booking=booking, show=sale.show, seat_number=seat, taken=sale.status == BOOKED or None)
+        BookingSeat(
+            booking=booking, show=sale.show, seat_number=seat, taken=sale.status == BOOKED or None
+        )
         for booking, sale in rows
         for seat in sale.seats
     )
-    BookingEvent.objects.bulk_create(event for booking, sale in rows for event in events(booking, sale))
+    BookingEvent.objects.bulk_create(
+        event for booking, sale in rows for event in events(booking, sale)
+    )
     return len(bookings)
 
 
 def of_customer(customer: User, shows: list[Show], moment: datetime) -> Iterator[Sale]:
-    chosen = [(BOOKED, *which) for which in BOOKED_SEATS] + [(CANCELLED, *which) for which in CANCELLED_SEATS]
+    chosen = [(BOOKED, *which) for which in BOOKED_SEATS] + [
+        (CANCELLED, *which) for which in CANCELLED_SEATS
+    ]
     for back, (status, place, seats) in enumerate(chosen, 1):
         if place < len(shows):
-            yield Sale(moment - timedelta(days=back), customer, customer, shows[place], seats, status)
+            yield Sale(
+                moment - timedelta(days=back), customer, customer, shows[place], seats, status
+            )
 
 
 def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
-    """Walk-ins in every hall but that of show 1, the more the sooner its show: a programme that sells."""
+    """Walk-ins in every hall but that of show 1, the more the sooner its show: a programme that
+    sells.
+    """
     walk_in, clerk = models.walk_in(), User.objects.filter(username="boxoffice").first()
     of_customer = {place: set(seats) for place, seats in BOOKED_SEATS}
     for place, show in enumerate(shows[1:], 1):
-        chance, taken = Random(place), of_customer.get(place, set())  # noqa: S311 - the same halls at every start
+        # the same halls at every start
+        chance, taken = Random(place), of_customer.get(place, set())  # noqa: S311
         many = chance.randint(show.total_seats // 20, show.total_seats // 8)
         for _ in range(many // (1 + (show.date_time - moment).days)):
             first = chance.randint(1, show.total_seats - 3)
-            if seats := tuple(seat for seat in range(first, first + chance.randint(1, 4)) if seat not in taken):
+            if seats := tuple(
+                seat for seat in range(first, first + chance.randint(1, 4)) if seat not in taken
+            ):
                 taken |= set(seats)
                 back = timedelta(days=chance.triangular(0, SOLD_DAYS, 3))
                 yield Sale(moment - back, walk_in, clerk, show, seats, BOOKED)
@@ -216,5 +252,7 @@ def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
 
 def events(booking: Booking, sale: Sale) -> Iterator[BookingEvent]:
     for kind, at in sale.changes:
-        mailed = {} if sale.user.username == models.WALK_IN else {"mail_attempts": 1, "mail_sent_at": at}
+        mailed = (
+            {} if sale.user.username == models.WALK_IN else {"mail_attempts": 1, "mail_sent_at": at}
+        )
         yield BookingEvent(booking=booking, kind=kind, at=at, actor=sale.actor, **mailed)

@@ -30,13 +30,18 @@ def granian() -> list[str]:
         "host": address_of(settings.HOST, settings.PORT)[1],
         "port": str(settings.PORT),
         "backlog": "2048",
-        "backpressure": "512",  # per worker, and an idle keep-alive connection counts: 1024 open files are usual
-        "http1-header-read-timeout": "10000",  # a client that never finishes its headers gives its place back
-        "respawn-interval": "10",  # a reload (HUP) ends an old worker so long behind its successor's start
+        # per worker, and an idle keep-alive connection counts: 1024 open files are usual
+        "backpressure": "512",
+        # a client that never finishes its headers gives its place back
+        "http1-header-read-timeout": "10000",
+        # a reload (HUP) ends an old worker so long behind its successor's start
+        "respawn-interval": "10",
         "workers-kill-timeout": "8",  # below the grace that `up` gives
     }
     if not settings.DEBUG:
-        options["log-config"] = str(settings.BASE_DIR / "project/serving/log_config.json")  # its own lines as ours
+        options["log-config"] = str(
+            settings.BASE_DIR / "project/serving/log_config.json"
+        )  # its own lines as ours
     flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
     pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [sys.executable, "-m", "granian", *pairs, *flags, "project.wsgi:application"]
@@ -49,11 +54,16 @@ def cores() -> int:
 
 def environment() -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(emptied(settings.VAR / "metrics"))}
+    return os.environ | {
+        "PYTHONPATH": path,
+        "PROMETHEUS_MULTIPROC_DIR": str(emptied(settings.VAR / "metrics")),
+    }
 
 
 def emptied(folder: Path) -> Path:
-    """A folder per port in there, so that a server empties its own counters at its start and never another's."""
+    """A folder per port in there, so that a server empties its own counters at its start and never
+    another's.
+    """
     own = folder.resolve() / str(settings.PORT)
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)

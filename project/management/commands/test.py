@@ -5,7 +5,8 @@ from typing import NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-# One suite over all cores; whoever says how to run it, or wants a debugger, which needs one process, is obeyed.
+# One suite over all cores; whoever says how to run it, or wants a debugger, which needs one
+# process, is obeyed.
 IN_PARALLEL = ["-n", "auto", "--dist", "loadgroup"]
 OWN_WAY = ("-n", "-p", "--numprocesses", "--dist", "--pdb", "--trace")
 
@@ -14,8 +15,10 @@ class Command(BaseCommand):
     help = "Runs the suite with pytest; all arguments are pytest's."
 
     def run_from_argv(self, argv: list[str]) -> NoReturn:
-        """Django's parser would refuse pytest's arguments, and answer --help itself. pytest gets a fresh process
-        because the settings of this one are loaded already, and pytest-django wants to load them."""
+        """Django's parser would refuse pytest's arguments, and answer --help itself. pytest gets a
+        fresh process because the settings of this one are loaded already, and pytest-django wants
+        to load them.
+        """
         arguments = argv[2:]
         parallel = [] if any(one.startswith(OWN_WAY) for one in arguments) else IN_PARALLEL
         os.chdir(settings.BASE_DIR)

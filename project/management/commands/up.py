@@ -28,12 +28,15 @@ from project.up.processes import Process, Supervisor, on_stop_signals
 
 START_SECONDS = 60
 FLOWER_HOST = "127.0.0.1"
-FLOWER_SECONDS = 20  # for Flower the table waits no longer: it is restarted, and tickets are sold without it
+FLOWER_SECONDS = (
+    20  # for Flower the table waits no longer: it is restarted, and tickets are sold without it
+)
 
 
 class Command(BaseCommand):
     help = "Runs API, worker, beat and Flower until Ctrl-C, with a Redis and demo data where none are given."
-    requires_system_checks = []  # some ask the database; where it is away, check_database has a sentence for it
+    # some ask the database; where it is away, check_database has a sentence for it
+    requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         on_stop_signals(signal.default_int_handler)
@@ -51,7 +54,9 @@ class Command(BaseCommand):
 def refuse_early(patience: float) -> None:
     check_database(settings.DATABASE_URL)
     if settings.PORT == settings.FLOWER_PORT:
-        raise CommandError(f"PORT and FLOWER_PORT are both {settings.PORT}: set one of them to another.")
+        raise CommandError(
+            f"PORT and FLOWER_PORT are both {settings.PORT}: set one of them to another."
+        )
     check_port("PORT", settings.HOST, settings.PORT, patience)
     if flower_runs():
         check_port("FLOWER_PORT", FLOWER_HOST, settings.FLOWER_PORT, patience)
@@ -69,26 +74,37 @@ def prepare_database(output: Output) -> None:
 
 
 def run(output: Output) -> None:
-    flower_auth = settings.FLOWER_BASIC_AUTH or f"admin:{secrets.token_urlsafe(12)}" if flower_runs() else ""
+    flower_auth = (
+        settings.FLOWER_BASIC_AUTH or f"admin:{secrets.token_urlsafe(12)}" if flower_runs() else ""
+    )
     with Supervisor(output) as supervisor:
         redis_url = settings.REDIS_URL or start_redis(supervisor)
         supervisor.start(programs(redis_url, flower_auth))
         if not flower_auth:
-            output.say("Flower is not started: with DEBUG off it needs FLOWER_BASIC_AUTH, such as user:password.")
+            output.say(
+                "Flower is not started: with DEBUG off it needs FLOWER_BASIC_AUTH, such as user:password."
+            )
         born = time.monotonic()
         if supervisor.run(until=lambda: is_complete(born), seconds=START_SECONDS):
             for line in table(redis_url, flower_auth):
                 output.say(line)
             supervisor.run(until=lambda: False)
         elif not supervisor.asked:
-            raise CommandError(f"{url()}/livez has not answered for {START_SECONDS} s: the lines above may say why.")
+            raise CommandError(
+                f"{url()}/livez has not answered for {START_SECONDS} s: the lines above may say why."
+            )
 
 
 def start_redis(supervisor: Supervisor) -> str:
     port = embedded_redis.free_port()
     supervisor.start([Process("redis", embedded_redis.command(port), outlives=True)])
-    if not supervisor.run(until=lambda: embedded_redis.answers(port), seconds=10) and not supervisor.asked:
-        raise CommandError("The embedded Redis has not answered for 10 s: set REDIS_URL to a Redis that runs.")
+    if (
+        not supervisor.run(until=lambda: embedded_redis.answers(port), seconds=10)
+        and not supervisor.asked
+    ):
+        raise CommandError(
+            "The embedded Redis has not answered for 10 s: set REDIS_URL to a Redis that runs."
+        )
     supervisor.output.say(f"embedded Redis, until `up` ends: {embedded_redis.url(port)}")
     return embedded_redis.url(port)
 
@@ -98,12 +114,26 @@ def programs(redis_url: str, flower_auth: str) -> list[Process]:
     common = {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
     quiet = [] if settings.DEBUG else ["--quiet"]  # without the banner, which is no JSON
     celery = [sys.executable, "-m", "celery", "-A", "workers", *quiet]
-    worker = [*celery, "worker", "--concurrency=2", "--loglevel=info", "--without-gossip", "--without-mingle"]
+    worker = [
+        *celery,
+        "worker",
+        "--concurrency=2",
+        "--loglevel=info",
+        "--without-gossip",
+        "--without-mingle",
+    ]
     beat = [*celery, "beat", "--loglevel=info", "--pidfile="]
     flower = [*celery, "flower", f"--address={FLOWER_HOST}", f"--port={settings.FLOWER_PORT}"]
     made = [
-        Process("api", [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"], common, vital=True),
-        Process("worker", worker, common | {"REMAP_SIGTERM": "SIGQUIT"}),  # TERM: a running task gets its time
+        Process(
+            "api",
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"],
+            common,
+            vital=True,
+        ),
+        Process(
+            "worker", worker, common | {"REMAP_SIGTERM": "SIGQUIT"}
+        ),  # TERM: a running task gets its time
         Process("beat", beat, common),
     ]
     if flower_auth:  # by the environment: everybody on the machine can read a command line
@@ -119,12 +149,20 @@ def is_complete(born: float) -> bool:
     if not answers(address_of(settings.HOST, settings.PORT)[1], settings.PORT, "/livez", {200}):
         return False
     flower_late = time.monotonic() - born > FLOWER_SECONDS
-    return flower_late or not flower_runs() or answers(FLOWER_HOST, settings.FLOWER_PORT, "/", {200, 401})
+    return (
+        flower_late
+        or not flower_runs()
+        or answers(FLOWER_HOST, settings.FLOWER_PORT, "/", {200, 401})
+    )
 
 
 def answers(host: str, port: int, path: str, statuses: set[int]) -> bool:
-    place = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - reads the setting, binds nothing
-    with closing(HTTPConnection(place, port, timeout=2)) as client, suppress(OSError, HTTPException):
+    # reads the setting, binds nothing
+    place = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    with (
+        closing(HTTPConnection(place, port, timeout=2)) as client,
+        suppress(OSError, HTTPException),
+    ):
         client.request("GET", path)
         return client.getresponse().status in statuses
     return False
@@ -137,7 +175,11 @@ def url() -> str:
 
 def table(redis_url: str, flower_auth: str) -> list[str]:
     flower = f"http://{FLOWER_HOST}:{settings.FLOWER_PORT}/"
-    login = flower_auth.replace(":", " / ", 1) if not settings.FLOWER_BASIC_AUTH else "FLOWER_BASIC_AUTH"
+    login = (
+        flower_auth.replace(":", " / ", 1)
+        if not settings.FLOWER_BASIC_AUTH
+        else "FLOWER_BASIC_AUTH"
+    )
     smtp = settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
     rows = [
         ("API", f"{url()}/api/"),
@@ -147,8 +189,21 @@ def table(redis_url: str, flower_auth: str) -> list[str]:
         ("Flower", f"{flower}  {login}" if flower_auth else "not started"),
         ("Database", without_password(settings.DATABASE_URL)),
         ("Redis", without_password(redis_url)),
-        ("Mails", f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if smtp else f"files in {settings.EMAIL_FILE_PATH}"),
+        (
+            "Mails",
+            f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+            if smtp
+            else f"files in {settings.EMAIL_FILE_PATH}",
+        ),
     ]
     if settings.DEBUG:
-        rows += [("Login", f"{name} / {password}  {what_for}") for name, password, what_for in DEMO_LOGINS]
-    return ["", "Marquee is up; Ctrl-C ends it.", *(f"  {what:<9} {where}" for what, where in rows), ""]
+        rows += [
+            ("Login", f"{name} / {password}  {what_for}")
+            for name, password, what_for in DEMO_LOGINS
+        ]
+    return [
+        "",
+        "Marquee is up; Ctrl-C ends it.",
+        *(f"  {what:<9} {where}" for what, where in rows),
+        "",
+    ]

@@ -1,4 +1,5 @@
-"""A matrix of odd bodies: each with its exact status and code, and nothing changed in the database behind it.
+"""A matrix of odd bodies: each with its exact status and code, and nothing changed in the database
+behind it.
 
 Odd paths, queries and headers are in test_bad_input_requests.py, what no client library sends in
 test_bad_input_wire.py.
@@ -13,7 +14,10 @@ from tests.conftest import refusal
 from tests.support.factories import PASSWORD
 from tests.support.unchanged import nothing_changes
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fast_hashes", "unchanged")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("fast_hashes", "unchanged"),
+]
 
 SIGN_UP = {
     "username": "somebody",
@@ -98,7 +102,9 @@ ODD_VALUES = {
     "null as name": signing_up_as(username=None),
     "an object as name": signing_up_as(username={"$ne": ""}),
     "an escaped NUL": signing_up_as(first_name="a\x00b"),
-    "an escaped NUL in a password": signing_up_as(password="testpass\x00123", password_confirm="testpass\x00123"),
+    "an escaped NUL in a password": signing_up_as(
+        password="testpass\x00123", password_confirm="testpass\x00123"
+    ),
     "an escaped NUL in an address": signing_up_as(email="a\x00@example.com"),
     "a long name": signing_up_as(first_name="x" * 151),
     "a name of emoji": signing_up_as(username="😀😀😀"),
@@ -217,17 +223,25 @@ ACCOUNT = {
     ("/api/signup/", "an empty address"): SIGN_UP | {"email": ""},
     ("/api/signup/", "an address without a host"): SIGN_UP | {"email": "a@"},
     ("/api/signup/", "an address as an object"): SIGN_UP | {"email": {"address": "a@example.com"}},
-    ("/api/signup/", "a weak password"): SIGN_UP | {"password": "12345678", "password_confirm": "12345678"},
+    ("/api/signup/", "a weak password"): SIGN_UP
+    | {"password": "12345678", "password_confirm": "12345678"},
     ("/api/signup/", "two passwords"): SIGN_UP | {"password_confirm": "another1234"},
-    ("/api/signup/", "a password like the name"): SIGN_UP | {"password": "somebody1", "password_confirm": "somebody1"},
+    ("/api/signup/", "a password like the name"): SIGN_UP
+    | {"password": "somebody1", "password_confirm": "somebody1"},
     ("/api/signup/", "a long password"): SIGN_UP | {"password": LONG, "password_confirm": LONG},
     ("/api/signup/", "null as first name"): SIGN_UP | {"first_name": None},
     ("/api/signup/", "rights"): SIGN_UP | {"is_superuser": True},
     ("/api/me/password/", "nothing"): {},
-    ("/api/me/password/", "a wrong one"): {"old_password": "wrong", "new_password": "another long one"},
+    ("/api/me/password/", "a wrong one"): {
+        "old_password": "wrong",
+        "new_password": "another long one",
+    },
     ("/api/me/password/", "a weak one"): {"old_password": PASSWORD, "new_password": "short"},
     ("/api/me/password/", "a number"): {"old_password": PASSWORD, "new_password": 12345678},
-    ("/api/me/password/", "a NUL"): {"old_password": PASSWORD, "new_password": "another\x00long one"},
+    ("/api/me/password/", "a NUL"): {
+        "old_password": PASSWORD,
+        "new_password": "another\x00long one",
+    },
 }
 PROFILES = {
     "another's field": {"username": "x"},
@@ -246,7 +260,9 @@ PROFILES = {
 
 def others(answers: dict, wanted: tuple[int, str]) -> dict:
     """The answers that are not the wanted one, by the name of their input."""
-    return {name: found for name, response in answers.items() if (found := refusal(response)) != wanted}
+    return {
+        name: found for name, response in answers.items() if (found := refusal(response)) != wanted
+    }
 
 
 def sent(api, method: str, path: str, raws: dict[str, bytes]) -> dict:
@@ -295,7 +311,14 @@ def test_odd_seats_are_refused(api, world, verb):
 @pytest.mark.parametrize("verb", ["confirm", "cancel"])
 def test_what_takes_no_body_refuses_one(api, world, verb):
     path = f"/api/bookings/{world[1].pk}/{verb}/"
-    raws = {"a field": b'{"a": 1}', "a list": b"[]", "text": b'"x"', "a number": b"0", "true": b"true", "null": b"null"}
+    raws = {
+        "a field": b'{"a": 1}',
+        "a list": b"[]",
+        "text": b'"x"',
+        "a number": b"0",
+        "true": b"true",
+        "null": b"null",
+    }
 
     assert others(sent(api, "POST", path, raws), INVALID) == {}
 
@@ -307,11 +330,17 @@ def test_odd_accounts_are_refused(api):
 
 
 def test_odd_profiles_are_refused(api):
-    assert others({name: api("PATCH", "/api/me/", body) for name, body in PROFILES.items()}, INVALID) == {}
+    assert (
+        others({name: api("PATCH", "/api/me/", body) for name, body in PROFILES.items()}, INVALID)
+        == {}
+    )
 
 
 def test_other_content_types_are_refused(api, world):
-    for path, raw in (("/api/signup/", GOOD), (f"/api/shows/{world[0].pk}/book/", b'{"seat_number": 5}')):
+    for path, raw in (
+        ("/api/signup/", GOOD),
+        (f"/api/shows/{world[0].pk}/book/", b'{"seat_number": 5}'),
+    ):
         answers = {kind: api("POST", path, raw=raw, Content_Type=kind) for kind in KINDS}
 
         assert {kind: refusal(answer) for kind, answer in answers.items()} == KINDS
@@ -331,8 +360,15 @@ def test_json_may_be_named_in_any_usual_way(anonymous, kind):
 def test_a_large_body_is_refused_wherever_it_goes(api, world, size):
     show, hold = world
 
-    for path in ("/api/signup/", "/api/login/", f"/api/shows/{show.pk}/book/", f"/api/bookings/{hold.pk}/cancel/"):
-        assert refusal(api("POST", path, raw=padded(b'{"seat_number": 5}', size))) == TOO_LARGE, path
+    for path in (
+        "/api/signup/",
+        "/api/login/",
+        f"/api/shows/{show.pk}/book/",
+        f"/api/bookings/{hold.pk}/cancel/",
+    ):
+        assert refusal(api("POST", path, raw=padded(b'{"seat_number": 5}', size))) == TOO_LARGE, (
+            path
+        )
         assert refusal(api("POST", path, raw=b"\xff" * size)) == TOO_LARGE, path
 
 
@@ -344,12 +380,20 @@ def test_64_kib_are_not_too_large(anonymous):
 
 def test_an_unauthenticated_body_is_not_even_read(anonymous, world):
     for raw in (b"junk", b"[" * 10_000, b'{"seat_number": 5}', b"x" * 65 * KIB):
-        response = anonymous("POST", f"/api/shows/{world[0].pk}/book/", raw=raw, Content_Type="text/plain")
+        response = anonymous(
+            "POST", f"/api/shows/{world[0].pk}/book/", raw=raw, Content_Type="text/plain"
+        )
         assert refusal(response) == (401, "not_authenticated")
 
 
 def test_a_missing_body_is_refused(anonymous):
-    for path in ("/api/signup/", "/api/login/", "/api/token/refresh/", "/api/logout/", "/api/password-reset/"):
+    for path in (
+        "/api/signup/",
+        "/api/login/",
+        "/api/token/refresh/",
+        "/api/logout/",
+        "/api/password-reset/",
+    ):
         assert refusal(anonymous("POST", path)) == INVALID, path
 
 
@@ -357,5 +401,9 @@ def test_a_missing_body_is_refused(anonymous):
 def test_right_values_in_odd_dress_are_taken(api, world):
     """The control of the refusals: these bodies are as odd, and right."""
     path = f"/api/shows/{world[0].pk}/book/"
-    for raw in (b' \n{"seat_number":\t10}\r\n', b'{"seat\\u005fnumber": 11}', b'{"seat_numbers": [13, 12]}'):
+    for raw in (
+        b' \n{"seat_number":\t10}\r\n',
+        b'{"seat\\u005fnumber": 11}',
+        b'{"seat_numbers": [13, 12]}',
+    ):
         assert api("POST", path, raw=raw).status_code == 201, raw

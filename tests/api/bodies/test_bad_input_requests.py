@@ -1,4 +1,6 @@
-"""Odd paths, queries, headers, tokens and keys: each with its exact status and code, and nothing changed behind it."""
+"""Odd paths, queries, headers, tokens and keys: each with its exact status and code, and nothing
+changed behind it.
+"""
 
 import pytest
 from django.db import connection
@@ -9,10 +11,17 @@ from cinema.sales.models import Booking, IdempotencyKey
 from tests.conftest import refusal
 from tests.people.test_tokens import refresh_token
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fast_hashes", "unchanged")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("fast_hashes", "unchanged"),
+]
 
 NOT_FOUND, INVALID, BAD_KEY = (404, "not_found"), (422, "invalid"), (400, "bad_idempotency_key")
-ABSENT, TOKEN_INVALID, BAD_REQUEST = (401, "not_authenticated"), (401, "token_invalid"), (400, "bad_request")
+ABSENT, TOKEN_INVALID, BAD_REQUEST = (
+    (401, "not_authenticated"),
+    (401, "token_invalid"),
+    (400, "bad_request"),
+)
 OK = (200, "")
 
 IDS = {
@@ -68,10 +77,24 @@ STATUSES = {
 }  # fmt: skip
 
 HARMLESS = {
-    "Accept": ["text/html", "nonsense", "", "*/*;q=x", "application/xml", "é", ", ,", "a/b;" * 1000],
+    "Accept": [
+        "text/html",
+        "nonsense",
+        "",
+        "*/*;q=x",
+        "application/xml",
+        "é",
+        ", ,",
+        "a/b;" * 1000,
+    ],
     "Accept-Language": ["é;q=x", "a-" * 500, "\x00", "*;q=9"],
     "Accept-Encoding": ["nonsense", "gzip;q=x", ""],
-    "Cookie": ["sessionid=nonsense; csrftoken=\x00", "=;;=", "a=" + "x" * 5000, "sessionid=" + "x" * 100],
+    "Cookie": [
+        "sessionid=nonsense; csrftoken=\x00",
+        "=;;=",
+        "a=" + "x" * 5000,
+        "sessionid=" + "x" * 100,
+    ],
     "X-Forwarded-For": ["nonsense, \x00", "::ffff:1.2.3.4", "," * 500, "[::1]:99999"],
     "X-Forwarded-Proto": ["ftp", "https"],
     "X-Forwarded-Host": ["evil.example", "\x00"],
@@ -82,8 +105,22 @@ HARMLESS = {
     "If-Range": ['"x"'],
     "If-Match": ["*", '"x"', "x", 'W/"x"', ""],
     "If-Unmodified-Since": ["Sun, 06 Nov 1994 08:49:37 GMT", "nonsense", "0"],
-    "If-Modified-Since": ["Sun, 06 Nov 2094 08:49:37 GMT", "nonsense", "Sun, 06 Nov 99999 08:49:37 GMT"],
-    "If-None-Match": ["nonsense", '"x"', 'W/"x", "y",,', '"' * 999, '"\x00"', "W/", "", '"é"', "," * 5000],
+    "If-Modified-Since": [
+        "Sun, 06 Nov 2094 08:49:37 GMT",
+        "nonsense",
+        "Sun, 06 Nov 99999 08:49:37 GMT",
+    ],
+    "If-None-Match": [
+        "nonsense",
+        '"x"',
+        'W/"x", "y",,',
+        '"' * 999,
+        '"\x00"',
+        "W/",
+        "",
+        '"é"',
+        "," * 5000,
+    ],
     "X-HTTP-Method-Override": ["DELETE", "PATCH", "\x00"],
     "X-Method-Override": ["POST"],
     "X-Request-ID": ["\x00", "x" * 65, "é", "a b", "../../x", "<script>"],
@@ -140,7 +177,9 @@ def test_the_matrix_is_long_enough():
     assert sum(map(len, matrices)) + sum(map(len, HARMLESS.values())) >= 250
 
 
-@pytest.mark.parametrize(("method", "place"), [(method, place) for method, each in PLACES.items() for place in each])
+@pytest.mark.parametrize(
+    ("method", "place"), [(method, place) for method, each in PLACES.items() for place in each]
+)
 def test_an_odd_id_is_not_found(api, method, place):
     body = {"seat_number": 5} if "shows" in place and method == "POST" else None
     answers = {name: api(method, "/api/" + place.format(id_), body) for name, id_ in IDS.items()}
@@ -173,7 +212,9 @@ def test_an_odd_filter_is_refused(api, world):
 @pytest.mark.parametrize("path", ["/api/movies/", "/api/shows/{}/seats/", "/api/openapi.json"])
 def test_an_odd_header_does_no_harm(anonymous, world, name, path):
     path = path.format(world[0].pk)
-    answers = {value: anonymous.get(path, **{name.replace("-", "_"): value}) for value in HARMLESS[name]}
+    answers = {
+        value: anonymous.get(path, **{name.replace("-", "_"): value}) for value in HARMLESS[name]
+    }
 
     assert differing(answers, dict.fromkeys(HARMLESS[name], OK)) == {}
 
@@ -184,7 +225,10 @@ def test_a_map_that_one_has_is_not_sent_again(anonymous, world):
     etag = anonymous.get(path).headers["ETag"]
 
     for value in (etag, f"W/{etag}", "*", f'"x", {etag}', f'W/"x" , W/{etag},'):
-        for others in ({}, {"If_Match": '"x"', "If_Unmodified_Since": "Sun, 06 Nov 1994 08:49:37 GMT"}):
+        for others in (
+            {},
+            {"If_Match": '"x"', "If_Unmodified_Since": "Sun, 06 Nov 1994 08:49:37 GMT"},
+        ):
             assert anonymous.get(path, If_None_Match=value, **others).status_code == 304, value
 
 
@@ -194,7 +238,9 @@ def test_an_odd_host_is_a_bad_request(anonymous, path):
         assert refusal(anonymous.get(path, Host=host)) == BAD_REQUEST, host
 
 
-@pytest.mark.parametrize("length", ["nonsense", "-1", "1e3", "+1", "1.0", "0x1", "²", "9" * 5000, "1,1", "\x00"])
+@pytest.mark.parametrize(
+    "length", ["nonsense", "-1", "1e3", "+1", "1.0", "0x1", "²", "9" * 5000, "1,1", "\x00"]
+)
 def test_an_odd_length_is_a_bad_request(api, world, length):
     cancel = f"/api/bookings/{world[1].pk}/cancel/"
     for method, path in (("GET", "/api/movies/"), ("POST", cancel), ("POST", "/api/nothing/")):
@@ -206,8 +252,14 @@ def test_no_header_makes_another_method_of_it(api, anonymous, world, name):
     hold = world[1]
 
     assert api.get(f"/api/bookings/{hold.pk}/", **{name: "DELETE"}).status_code == 200
-    assert refusal(api.get(f"/api/bookings/{hold.pk}/cancel/", **{name: "POST"})) == (405, "method_not_allowed")
-    assert refusal(anonymous.get("/api/login/?_method=POST", **{name: "POST"})) == (405, "method_not_allowed")
+    assert refusal(api.get(f"/api/bookings/{hold.pk}/cancel/", **{name: "POST"})) == (
+        405,
+        "method_not_allowed",
+    )
+    assert refusal(anonymous.get("/api/login/?_method=POST", **{name: "POST"})) == (
+        405,
+        "method_not_allowed",
+    )
 
 
 @pytest.mark.parametrize("verb", ["book", "hold", "confirm", "cancel"])
@@ -225,7 +277,18 @@ def test_an_odd_key_is_refused(api, world, verb):
 
 @pytest.mark.usefixtures("may_change")
 def test_odd_keys_that_are_right_are_taken(api, world):
-    keys = ["x", "x" * 255, " ", "a b", "~!@#$%^&*()", "'; DROP TABLE x; --", "A", "a", "%00", '{"a": 1}']
+    keys = [
+        "x",
+        "x" * 255,
+        " ",
+        "a b",
+        "~!@#$%^&*()",
+        "'; DROP TABLE x; --",
+        "A",
+        "a",
+        "%00",
+        '{"a": 1}',
+    ]
 
     for seat, key in enumerate(keys, 10):
         path, body = f"/api/shows/{world[0].pk}/book/", {"seat_number": seat}
@@ -240,7 +303,10 @@ def test_odd_keys_that_are_right_are_taken(api, world):
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/me/"), ("POST", "/api/shows/{}/book/")])
 def test_an_odd_token_is_refused(api, world, method, path):
     path, body = path.format(world[0].pk), {"seat_number": 5} if method == "POST" else None
-    answers = {form: api(method, path, body, Authorization=form.replace("{}", api.token)) for form in TOKENS}
+    answers = {
+        form: api(method, path, body, Authorization=form.replace("{}", api.token))
+        for form in TOKENS
+    }
 
     assert differing(answers, TOKENS) == {}
 
@@ -263,7 +329,9 @@ def test_what_is_refused_at_the_door_asks_nobody(api, anonymous, world, monkeypa
         INVALID: lambda: api("POST", path, raw=b'{"seat_number": "5"}'),
         (400, "bad_json"): lambda: api("POST", path, raw=b"{"),
         (413, "body_too_large"): lambda: api("POST", path, raw=b"x" * 65_537),
-        (415, "unsupported_media_type"): lambda: api("POST", path, raw=good, Content_Type="text/plain"),
+        (415, "unsupported_media_type"): lambda: api(
+            "POST", path, raw=good, Content_Type="text/plain"
+        ),
         TOKEN_INVALID: lambda: api("POST", path, raw=good, Authorization="Bearer x"),
         ABSENT: lambda: anonymous("POST", path, raw=good),
         BAD_REQUEST: lambda: api("POST", path, raw=good, Host="evil.example"),
@@ -279,7 +347,11 @@ def test_what_is_refused_at_the_door_asks_nobody(api, anonymous, world, monkeypa
 
 @pytest.mark.parametrize("length", [8_000, 60_000])
 def test_a_long_path_is_not_found(api, length):
-    for path in ("/api/" + "a" * length, "/api/shows/" + "1" * length + "/seats/", "/api/" + "a/" * (length // 2)):
+    for path in (
+        "/api/" + "a" * length,
+        "/api/shows/" + "1" * length + "/seats/",
+        "/api/" + "a/" * (length // 2),
+    ):
         assert refusal(api.get(path)) == NOT_FOUND
 
 
@@ -291,10 +363,27 @@ def test_an_odd_path_is_not_found(api):
             assert refusal(api(method, path)) == NOT_FOUND, (method, path)
 
 
-@pytest.mark.parametrize("path", ["/swagger/", "/redoc/", "/livez", "/readyz", "/admin/login/", "/"])
+@pytest.mark.parametrize(
+    "path", ["/swagger/", "/redoc/", "/livez", "/readyz", "/admin/login/", "/"]
+)
 def test_odd_requests_of_the_pages_are_no_server_error(anonymous, path):
-    for query in ("?x=%00", "?%FF", "?next=%00", "?next=//evil.example", "?" + "a" * 8000, "?_method=DELETE"):
-        for headers in ({}, {"Accept_Language": "\x00"}, {"If_Match": '"x"'}, *({"Cookie": each} for each in COOKIES)):
-            assert anonymous.get(path + query, **headers).status_code in {200, 302}, (query, headers)
+    for query in (
+        "?x=%00",
+        "?%FF",
+        "?next=%00",
+        "?next=//evil.example",
+        "?" + "a" * 8000,
+        "?_method=DELETE",
+    ):
+        for headers in (
+            {},
+            {"Accept_Language": "\x00"},
+            {"If_Match": '"x"'},
+            *({"Cookie": each} for each in COOKIES),
+        ):
+            assert anonymous.get(path + query, **headers).status_code in {200, 302}, (
+                query,
+                headers,
+            )
     for method in ("PUT", "DELETE", "BREW", "TRACE"):
         assert anonymous(method, path).status_code in {200, 302, 403, 405}, method

@@ -1,4 +1,6 @@
-"""What no client library sends: raw WSGI environments, as a server hands them on, with lies about the body in them."""
+"""What no client library sends: raw WSGI environments, as a server hands them on, with lies about
+the body in them.
+"""
 
 import io
 import json
@@ -37,8 +39,17 @@ class Broken(io.BytesIO):
 
 def call(method="POST", path="/api/signup/", body=b"", **environ) -> tuple[int, str]:
     """Status and code. What is None is left out, as some servers do."""
-    given = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": "", "wsgi.input": io.BytesIO(body)}
-    given |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)), "HTTP_HOST": "localhost"} | environ
+    given = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "wsgi.input": io.BytesIO(body),
+    }
+    given |= {
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": "localhost",
+    } | environ
     setup_testing_defaults(given)
     answered = []
     told = wsgi.application(
@@ -97,26 +108,41 @@ def test_a_client_that_goes_away_is_no_server_error(api, hold, length):
     token = f"Bearer {api.token}"
     for path in ("/api/signup/", f"/api/bookings/{hold.pk}/cancel/"):
         answer = call(
-            path=path, CONTENT_LENGTH=length, HTTP_AUTHORIZATION=token, **chunked, **{"wsgi.input": Broken()}
+            path=path,
+            CONTENT_LENGTH=length,
+            HTTP_AUTHORIZATION=token,
+            **chunked,
+            **{"wsgi.input": Broken()},
         )
         assert answer == BAD_REQUEST
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/shows/\xff/", "/api/\x00/", "/api/shows/\xd9\xa1/", "/api/\xed\xa0\x80/", "/api/" + "\xff" * 500, "/api/\n"],
+    [
+        "/api/shows/\xff/",
+        "/api/\x00/",
+        "/api/shows/\xd9\xa1/",
+        "/api/\xed\xa0\x80/",
+        "/api/" + "\xff" * 500,
+        "/api/\n",
+    ],
 )
 def test_an_odd_path_is_not_found(path):
     for method in ("GET", "POST", "\xff", ""):
         assert call(method, path) == (404, "not_found")
 
 
-@pytest.mark.parametrize("query", ["\xff=\xfe", "search=\xff", "limit=\x00", "a=\x00", "search=\xed\xa0\x80", "\x00"])
+@pytest.mark.parametrize(
+    "query", ["\xff=\xfe", "search=\xff", "limit=\x00", "a=\x00", "search=\xed\xa0\x80", "\x00"]
+)
 def test_an_odd_query_is_no_server_error(query):
     assert call("GET", "/api/movies/", QUERY_STRING=query)[0] in {200, 422}
 
 
-@pytest.mark.parametrize("method", ["", "BREW", "\xff", "A" * 5000, "get", "GET ", "\x00", "POST\n"])
+@pytest.mark.parametrize(
+    "method", ["", "BREW", "\xff", "A" * 5000, "get", "GET ", "\x00", "POST\n"]
+)
 def test_an_odd_method_is_not_allowed(method):
     assert call(method, "/api/signup/") == (405, "method_not_allowed")
 
@@ -143,12 +169,29 @@ def test_an_odd_host_is_a_bad_request(host):
 
 
 def test_the_pages_outside_the_api_stand_it_too():
-    for path in ("/", "/swagger/", "/admin/", "/admin/login/", "/livez", "/static/\xff", "/nothing\xff", "*", ""):
-        for environ in ({"CONTENT_TYPE": "a/b; c*=x''%FF"}, {"QUERY_STRING": "\xff"}, {"HTTP_COOKIE": "\x00"}):
+    for path in (
+        "/",
+        "/swagger/",
+        "/admin/",
+        "/admin/login/",
+        "/livez",
+        "/static/\xff",
+        "/nothing\xff",
+        "*",
+        "",
+    ):
+        for environ in (
+            {"CONTENT_TYPE": "a/b; c*=x''%FF"},
+            {"QUERY_STRING": "\xff"},
+            {"HTTP_COOKIE": "\x00"},
+        ):
             assert call("GET", path, **environ)[0] < 500, (path, environ)
 
 
 def test_a_content_type_that_django_cannot_read_would_be_a_server_error():
     """The control: without the guard in project/wsgi.py nobody catches it."""
     with pytest.raises((LookupError, ValueError)):
-        wsgi.handler({"REQUEST_METHOD": "GET", "CONTENT_TYPE": "a/b; c*=x''%FF", "wsgi.input": io.BytesIO()}, None)
+        wsgi.handler(
+            {"REQUEST_METHOD": "GET", "CONTENT_TYPE": "a/b; c*=x''%FF", "wsgi.input": io.BytesIO()},
+            None,
+        )

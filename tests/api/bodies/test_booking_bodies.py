@@ -1,4 +1,6 @@
-"""The bodies of the calls that sell: which forms are taken, and which are refused before anything happens."""
+"""The bodies of the calls that sell: which forms are taken, and which are refused before anything
+happens.
+"""
 
 import pytest
 
@@ -60,7 +62,9 @@ def test_as_many_seats_as_a_booking_may_have(api):
 
 
 def test_a_body_needs_no_content_type(api):
-    response = api("POST", f"/api/shows/{a_show().pk}/book/", raw=b'{"seat_number": 5}', Content_Type="")
+    response = api(
+        "POST", f"/api/shows/{a_show().pk}/book/", raw=b'{"seat_number": 5}', Content_Type=""
+    )
 
     assert response.status_code == 201
 
@@ -77,7 +81,11 @@ def test_no_body_is_needed(api, call, make, raw, kind):
     extra = {} if kind is None else {"CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(raw))}
 
     response = api.client.generic(
-        "POST", f"/api/bookings/{mine.pk}/{call}/", raw, headers={"Authorization": f"Bearer {api.token}"}, **extra
+        "POST",
+        f"/api/bookings/{mine.pk}/{call}/",
+        raw,
+        headers={"Authorization": f"Bearer {api.token}"},
+        **extra,
     )
 
     assert response.status_code == 200, response.content

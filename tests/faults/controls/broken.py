@@ -1,7 +1,7 @@
 """The negative controls: each breaks one guard of the product, and the drill must fail by it.
 
-The programs of the drill run under one by `DJANGO_SETTINGS_MODULE=tests.faults.controls.settings` and
-`DRILL_BREAK=<name>`; nothing in the product knows of it.
+The programs of the drill run under one by `DJANGO_SETTINGS_MODULE=tests.faults.controls.settings`
+and `DRILL_BREAK=<name>`; nothing in the product knows of it.
 """
 
 import os
@@ -18,7 +18,9 @@ NO_CONSTRAINT = (
 
 @dataclass(frozen=True)
 class Control:
-    """`caught_by` is the fault under which it is caught, `told` a pattern of the invariant or the words that say so."""
+    """`caught_by` is the fault under which it is caught, `told` a pattern of the invariant or the
+    words that say so.
+    """
 
     name: str
     about: str
@@ -56,7 +58,8 @@ ALL = [
         "no-transaction",
         "A confirm is committed step by step.",
         "api-killed",
-        "events_match_states|every_mail_is_owed",  # the second, if the booking was cancelled before anybody looked
+        # the second, if the booking was cancelled before anybody looked
+        "events_match_states|every_mail_is_owed",
     ),
     Control(
         "no-transaction-of-a-sweep",
@@ -84,9 +87,24 @@ ALL = [
         "workers-dead",
         "taken_seats_are_taken",
     ),
-    Control("no-time-limits", "No time-out of locks and of silent transactions.", "api-frozen", "kept its row locks"),
-    Control("mark-not-deleted", "A cancel leaves the marks of its seats.", "seat-returned", "taken_seats_are_taken"),
-    Control("redis-must-answer", "A failure of Redis fails the call.", "redis-killed", "answers_are_in_the_contract"),
+    Control(
+        "no-time-limits",
+        "No time-out of locks and of silent transactions.",
+        "api-frozen",
+        "kept its row locks",
+    ),
+    Control(
+        "mark-not-deleted",
+        "A cancel leaves the marks of its seats.",
+        "seat-returned",
+        "taken_seats_are_taken",
+    ),
+    Control(
+        "redis-must-answer",
+        "A failure of Redis fails the call.",
+        "redis-killed",
+        "answers_are_in_the_contract",
+    ),
     Control("patient-with-redis", "Redis is waited for.", "redis-silent", "without Redis"),
     Control(
         "mail-only-on-commit",
@@ -106,9 +124,24 @@ ALL = [
         "worker-killed-before-send",
         "every_owed_mail_arrives",
     ),
-    Control("no-claim", "A task sends its mail whenever it is delivered.", "task-twice", "no_mail_comes_twice"),
-    Control("no-lease-check", "A worker sends without a last look.", "worker-frozen", "no_mail_comes_twice"),
-    Control("no-message-id", "A mail has a new Message-ID each time.", "worker-killed-after-yes", "every_mail_is_owed"),
+    Control(
+        "no-claim",
+        "A task sends its mail whenever it is delivered.",
+        "task-twice",
+        "no_mail_comes_twice",
+    ),
+    Control(
+        "no-lease-check",
+        "A worker sends without a last look.",
+        "worker-frozen",
+        "no_mail_comes_twice",
+    ),
+    Control(
+        "no-message-id",
+        "A mail has a new Message-ID each time.",
+        "worker-killed-after-yes",
+        "every_mail_is_owed",
+    ),
 ]
 CONTROLS = {control.name: control for control in ALL}
 

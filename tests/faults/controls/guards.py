@@ -1,7 +1,9 @@
-"""How each negative control breaks its guard: in the place of one function of the product stands a careless one.
+"""How each negative control breaks its guard: in the place of one function of the product stands a
+careless one.
 
-Where a guard decides a race that takes microseconds, the careless one takes its time. The sound product with the same
-pause would keep its promises: the pause makes the breach likely, the missing guard makes it possible.
+Where a guard decides a race that takes microseconds, the careless one takes its time. The sound
+product with the same pause would keep its promises: the pause makes the breach likely, the missing
+guard makes it possible.
 """
 
 import time
@@ -56,7 +58,9 @@ def lock_only_in_redis() -> None:
     def sell(caller: Any, show: Any, seats: list[int], status: Any) -> Any:
         seconds = settings.HOLD_SECONDS if status == Booking.Status.PENDING else DAY_SECONDS
         server = get_redis_connection("default")
-        losing = [seat for seat in seats if not server.set(key(show.pk, seat), 1, nx=True, ex=seconds)]
+        losing = [
+            seat for seat in seats if not server.set(key(show.pk, seat), 1, nx=True, ex=seconds)
+        ]
         if losing:
             for seat in set(seats) - set(losing):
                 server.delete(key(show.pk, seat))
@@ -66,7 +70,9 @@ def lock_only_in_redis() -> None:
     def keep(caller: Any, booking_id: int) -> Any:
         outcome = confirm(caller, booking_id)
         for seat in outcome.booking["seat_numbers"]:
-            get_redis_connection("default").set(key(outcome.booking["show"]["id"], seat), 1, ex=DAY_SECONDS)
+            get_redis_connection("default").set(
+                key(outcome.booking["show"]["id"], seat), 1, ex=DAY_SECONDS
+            )
         return outcome
 
     def free(show_id: int, seats: list[int]) -> None:
@@ -78,7 +84,9 @@ def lock_only_in_redis() -> None:
 
 
 def no_compare_and_set() -> None:
-    """It reads which bookings are in the old state, takes its time, and writes the new one by their ids alone."""
+    """It reads which bookings are in the old state, takes its time, and writes the new one by their
+    ids alone.
+    """
     step_by_step_alone()
     update = BookingQuerySet.update
 
@@ -135,7 +143,10 @@ def retry_lost_connection() -> None:
 
         return run
 
-    bookings._settle, bookings._in_one_statement = twice(bookings._settle), twice(bookings._in_one_statement)
+    bookings._settle, bookings._in_one_statement = (
+        twice(bookings._settle),
+        twice(bookings._in_one_statement),
+    )
 
 
 def no_second_try() -> None:
@@ -184,9 +195,13 @@ def mail_only_on_commit() -> None:
     deliver = deliveries.deliver
 
     def record(booking_id: int, kind: Any, caller: Any, *, deliveries: bool) -> None:
-        event = BookingEvent.objects.create(booking_id=booking_id, kind=kind, actor_id=caller.user_id)
+        event = BookingEvent.objects.create(
+            booking_id=booking_id, kind=kind, actor_id=caller.user_id
+        )
         if deliveries:
-            message = partial(tasks.send_mail.apply_async, kwargs={"kind": "event", "pk": event.pk, "attempt": 0})
+            message = partial(
+                tasks.send_mail.apply_async, kwargs={"kind": "event", "pk": event.pk, "attempt": 0}
+            )
             transaction.on_commit(message, robust=True)
 
     def send(kind: str, pk: int, attempt: int) -> None:
@@ -197,7 +212,9 @@ def mail_only_on_commit() -> None:
 
 
 def early_ack() -> None:
-    """A worker that has a message is trusted with it: it is not delivered again, and the row waits for nobody else."""
+    """A worker that has a message is trusted with it: it is not delivered again, and the row waits
+    for nobody else.
+    """
     app.conf.update(task_acks_late=False, task_reject_on_worker_lost=False)
     deliveries.QUEUED_SECONDS = settings.MAIL_LEASE_SECONDS = DAY_SECONDS
 

@@ -1,4 +1,6 @@
-"""The settings of a negative control: the product's own, and one guard broken by the name in DRILL_BREAK."""
+"""The settings of a negative control: the product's own, and one guard broken by the name in
+DRILL_BREAK.
+"""
 
 from project.settings import *  # noqa: F403
 

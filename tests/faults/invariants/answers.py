@@ -1,4 +1,6 @@
-"""Of the journal: what was answered stands, what was refused did nothing, and every answer is one of the contract."""
+"""Of the journal: what was answered stands, what was refused did nothing, and every answer is one
+of the contract.
+"""
 
 import re
 from functools import cache
@@ -10,14 +12,19 @@ from tests.faults.run.journal import OK, REFUSED, Call
 PROBLEM_JSON = "application/problem+json"
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 WAITING = {"throttled", "unavailable", "seat_contended", "idempotency_in_progress"}
-TOLD = {"hold_expired": EXPIRED, "booking_closed": CANCELLED}  # a refusal that says how the booking ended
+TOLD = {
+    "hold_expired": EXPIRED,
+    "booking_closed": CANCELLED,
+}  # a refusal that says how the booking ended
 AFTER = {
     PENDING: {PENDING, BOOKED, CANCELLED, EXPIRED},
     BOOKED: {BOOKED, CANCELLED},
     CANCELLED: {CANCELLED},
     EXPIRED: {EXPIRED},
 }
-Acknowledged = tuple[int, str, dict[str, Any]]  # booking, status, and what else the answer told of it
+Acknowledged = tuple[
+    int, str, dict[str, Any]
+]  # booking, status, and what else the answer told of it
 
 
 def acknowledged_bookings_stand(facts: Facts) -> list[str]:
@@ -29,13 +36,19 @@ def acknowledged_bookings_stand(facts: Facts) -> list[str]:
             fault = _not_as_told(facts, call, facts.bookings.get(number), status, rest)
             if fault and (number, fault) not in seen:
                 seen.add((number, fault))
-                told.append(f"Booking {number}, told to customer {call.customer} as {status} ({call.act}), {fault}.")
+                told.append(
+                    f"Booking {number}, told to customer {call.customer} as {status} ({call.act}), {fault}."
+                )
     return told
 
 
 def _acknowledged(call: Call) -> list[Acknowledged]:
     answer = call.answer or {}
-    if call.outcome == REFUSED and call.code in TOLD and (named := re.search(r"/bookings/(\d+)/", call.path)):
+    if (
+        call.outcome == REFUSED
+        and call.code in TOLD
+        and (named := re.search(r"/bookings/(\d+)/", call.path))
+    ):
         return [(int(named[1]), TOLD[call.code], {})]
     if call.outcome != OK:
         return []
@@ -43,12 +56,17 @@ def _acknowledged(call: Call) -> list[Acknowledged]:
     return [(one["id"], one["status"], one) for one in bookings if "seat_numbers" in one]
 
 
-def _not_as_told(facts: Facts, call: Call, row: Booking | None, status: str, rest: dict[str, Any]) -> str:
+def _not_as_told(
+    facts: Facts, call: Call, row: Booking | None, status: str, rest: dict[str, Any]
+) -> str:
     if row is None:
         return "does not exist"
     if row.user != call.customer:
         return f"is customer {row.user}'s"
-    if rest and (rest["show"]["id"], rest["seat_numbers"]) != (row.show, sorted(facts.numbers_of(row.id))):
+    if rest and (rest["show"]["id"], rest["seat_numbers"]) != (
+        row.show,
+        sorted(facts.numbers_of(row.id)),
+    ):
         return "has another show or other seats"
     now = EXPIRED if row.status == PENDING and not facts.is_live(row) else row.status
     return "" if now in AFTER[status] else f"is {now}"
@@ -59,7 +77,9 @@ def answers_are_in_the_contract(facts: Facts) -> list[str]:
     told = []
     for call in facts.calls:
         if call.status is not None and (fault := _odd(call)):
-            told.append(f"{call.method} {call.path} (call {call.number}) answered {call.status}{fault}.")
+            told.append(
+                f"{call.method} {call.path} (call {call.number}) answered {call.status}{fault}."
+            )
     return told
 
 

@@ -1,4 +1,6 @@
-"""Of the journal and the rows together: every effect was asked for, every key has one, every refusal is true."""
+"""Of the journal and the rows together: every effect was asked for, every key has one, every
+refusal is true.
+"""
 
 import re
 from bisect import bisect_right
@@ -23,7 +25,9 @@ DECIDED = {"seat_taken", "hold_limit"}  # a repeat of a key whose first attempt 
 MARK_SECONDS = 1.5  # a mark of a taken seat may outlive a cancel that could not reach Redis
 BREAKER_SECONDS = 7  # or did not ask it: behind an outage a process asks again after 5 s
 COMMIT_SECONDS = 15  # a cancel that was never acknowledged may wait this long for its commit
-BACK = 20  # a seat's bookings are live one after the other: what was live at a moment is among the last before it
+# a seat's bookings are live one after the other: what was live at a moment is among the last before
+# it
+BACK = 20
 
 
 class Time(NamedTuple):
@@ -53,12 +57,19 @@ class Ask:
     def may_have_made(self, booking: Booking, seats: list[int]) -> bool:
         """By a call that nobody knows the end of, sent before the booking was made."""
         first = self.first
-        if self.used or self.answered or first.customer != booking.user or show_of(first) != booking.show:
+        if (
+            self.used
+            or self.answered
+            or first.customer != booking.user
+            or show_of(first) != booking.show
+        ):
             return False
         if wanted(first) != seats:
             return False
         made = booking.created_at
-        open_ended = any(is_unknown(call) and call.sent_at <= made + CLOCK_SLACK_SECONDS for call in self.calls)
+        open_ended = any(
+            is_unknown(call) and call.sent_at <= made + CLOCK_SLACK_SECONDS for call in self.calls
+        )
         return open_ended and not self.refused_behind(made)
 
     def refused_behind(self, made: float) -> bool:
@@ -66,7 +77,9 @@ class Ask:
 
 
 def nothing_happens_unasked(facts: Facts) -> list[str]:
-    """A refusal did nothing, a repeat of a key did nothing twice, and nobody repeated a call that was not kept."""
+    """A refusal did nothing, a repeat of a key did nothing twice, and nobody repeated a call that
+    was not kept.
+    """
     return [*_sold_unasked(facts), *_changed_unasked(facts)]
 
 
@@ -78,7 +91,10 @@ def one_answer_per_key(facts: Facts) -> list[str]:
         if not answered:
             continue
         name = f"The key of call {answered[0].number} ({answered[0].act}, customer {answered[0].customer})"
-        if any((call.status, call.answer) != (answered[0].status, answered[0].answer) for call in answered):
+        if any(
+            (call.status, call.answer) != (answered[0].status, answered[0].answer)
+            for call in answered
+        ):
             told.append(f"{name} was answered in two ways.")
         known_at = min(call.ended_at or call.sent_at for call in answered)
         late = [call for call in ask.calls if call.outcome == REFUSED and call.sent_at > known_at]
@@ -93,14 +109,20 @@ def keys_keep_successes_alone(facts: Facts) -> list[str]:
 
 
 def taken_seats_are_taken(facts: Facts) -> list[str]:
-    """Every `seat_taken` names seats that somebody had at that time; none of a cancel that had answered 200."""
+    """Every `seat_taken` names seats that somebody had at that time; none of a cancel that had
+    answered 200.
+    """
     times, own = _live_times(facts), _own_bookings(facts)
     told = []
     for call in facts.calls:
         if call.code != "seat_taken" or not call.answer:
             continue
         for seat in call.answer.get("seats", []):
-            if not _was_live(call, times.get((show_of(call), seat), []), own.get((call.customer, call.key), set())):
+            if not _was_live(
+                call,
+                times.get((show_of(call), seat), []),
+                own.get((call.customer, call.key), set()),
+            ):
                 told.append(
                     f"Seat {seat} of show {show_of(call)} was refused as taken (call {call.number}, {call.act}), "
                     "and nobody else had it."
@@ -115,10 +137,17 @@ def _sold_unasked(facts: Facts) -> list[str]:
     open_asks = grouped([ask for ask in asks if not ask.answered], lambda ask: ask.first.customer)
     told = []
     for row in facts.bookings.values():
-        if row.user not in customers or row.id in told_of or row.created_at < begun - CLOCK_SLACK_SECONDS:
+        if (
+            row.user not in customers
+            or row.id in told_of
+            or row.created_at < begun - CLOCK_SLACK_SECONDS
+        ):
             continue
         seats = sorted(facts.numbers_of(row.id))
-        ask = next((ask for ask in reversed(open_asks.get(row.user, [])) if ask.may_have_made(row, seats)), None)
+        ask = next(
+            (ask for ask in reversed(open_asks.get(row.user, [])) if ask.may_have_made(row, seats)),
+            None,
+        )
         if ask:
             ask.used = True
         else:
@@ -129,7 +158,11 @@ def _sold_unasked(facts: Facts) -> list[str]:
 
 def _changed_unasked(facts: Facts) -> list[str]:
     customers, begun = _customers(facts)
-    asked = {(call.act, booking_of(call)) for call in facts.calls if call.act in CHANGES and may_have_acted(call)}
+    asked = {
+        (call.act, booking_of(call))
+        for call in facts.calls
+        if call.act in CHANGES and may_have_acted(call)
+    }
     told = []
     for booking, events in facts.events_of.items():
         if booking not in facts.bookings or facts.bookings[booking].user not in customers:
@@ -143,8 +176,12 @@ def _changed_unasked(facts: Facts) -> list[str]:
 
 
 def _customers(facts: Facts) -> tuple[set[int], float]:
-    """Whose calls are in the journal, and since when: what others did, or they did before, nobody wrote down."""
-    return {call.customer for call in facts.calls}, min((call.sent_at for call in facts.calls), default=0.0)
+    """Whose calls are in the journal, and since when: what others did, or they did before, nobody
+    wrote down.
+    """
+    return {call.customer for call in facts.calls}, min(
+        (call.sent_at for call in facts.calls), default=0.0
+    )
 
 
 def _was_live(call: Call, times: list[Time], own: set[int]) -> bool:
@@ -163,7 +200,9 @@ def _live_times(facts: Facts) -> dict[tuple[int, int], list[Time]]:
     times = defaultdict(list)
     for seat in facts.seats:
         row = facts.bookings[seat.booking]
-        time = Time(row.created_at, _ends(facts, row, cancels.get(row.id)), row.id, row.id in without_redis)
+        time = Time(
+            row.created_at, _ends(facts, row, cancels.get(row.id)), row.id, row.id in without_redis
+        )
         times[seat.show, seat.number].append(time)
     return {place: sorted(those) for place, those in times.items()}
 
@@ -189,12 +228,19 @@ def _ends(facts: Facts, row: Booking, cancel: Call | None) -> float:
         return row.expires_at or 0.0
     if cancel and cancel.ended_at:
         return cancel.ended_at
-    return max((event.at for event in facts.events_of.get(row.id, [])), default=row.created_at) + COMMIT_SECONDS
+    return (
+        max((event.at for event in facts.events_of.get(row.id, [])), default=row.created_at)
+        + COMMIT_SECONDS
+    )
 
 
 def _own_bookings(facts: Facts) -> dict[tuple[int, str | None], set[int]]:
     """Customer and key → the bookings that this key has made: a repeat is never refused by them."""
-    made = {(ask.first.customer, ask.first.key): ask.answered for ask in _keyed(facts) if ask.first.act in SALES}
+    made = {
+        (ask.first.customer, ask.first.key): ask.answered
+        for ask in _keyed(facts)
+        if ask.first.act in SALES
+    }
     return {whose: bookings for whose, bookings in made.items() if bookings}
 
 
@@ -204,10 +250,15 @@ def _asks(facts: Facts) -> list[Ask]:
 
 
 def _keyed(facts: Facts) -> Iterator[Ask]:
-    keyed = grouped([call for call in facts.calls if call.key is not None], lambda call: (call.customer, call.key))
+    keyed = grouped(
+        [call for call in facts.calls if call.key is not None],
+        lambda call: (call.customer, call.key),
+    )
     for calls in keyed.values():
         first = calls[0]
-        if all((call.path, call.body) == (first.path, first.body) for call in calls):  # not a key that was reused
+        if all(
+            (call.path, call.body) == (first.path, first.body) for call in calls
+        ):  # not a key that was reused
             yield Ask(calls)
 
 

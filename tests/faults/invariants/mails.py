@@ -1,4 +1,6 @@
-"""Of the mails: one for every owed event, none for others, and a second copy only where a fault made its moment."""
+"""Of the mails: one for every owed event, none for others, and a second copy only where a fault
+made its moment.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +9,10 @@ from tests.faults.invariants.facts import Event, Facts, Mail, grouped
 
 OF_EVENT = re.compile(r"<event-(\d+)-(\w+)@[^<>@\s]+>")
 OF_RESET = re.compile(r"<reset-\d+-\w+@[^<>@\s]+>")
-QUEUED_SECONDS, LONGEST_PAUSE_SECONDS = 30, 900  # a queued mail is left alone this long, and one that failed often
+QUEUED_SECONDS, LONGEST_PAUSE_SECONDS = (
+    30,
+    900,
+)  # a queued mail is left alone this long, and one that failed often
 SWEEP_SECONDS = 10  # every 3 s, on a machine that is busy
 PATIENCE_SECONDS = 120  # behind its event, for a mail that no server has refused
 
@@ -19,7 +24,11 @@ def every_owed_mail_arrives(facts: Facts) -> list[str]:
         name = f"The mail of event {event.id} ({event.kind}, booking {event.booking})"
         if event.failed_at and not _within(facts.failed_mail_times, event.failed_at):
             told.append(f"{name} was given up, and no server had refused it for good.")
-        elif event.sent_at and event.sent_at < facts.taken_at and _name_of(facts, event) not in arrived:
+        elif (
+            event.sent_at
+            and event.sent_at < facts.taken_at
+            and _name_of(facts, event) not in arrived
+        ):
             told.append(f"{name} is stamped as sent, and has not arrived.")
         elif not (event.failed_at or event.sent_at or event.due_at):
             told.append(f"{name} is owed by no row: it is lost.")
@@ -28,27 +37,42 @@ def every_owed_mail_arrives(facts: Facts) -> list[str]:
 
 def every_mail_is_owed(facts: Facts) -> list[str]:
     owing = {event.id: event for event in _owing(facts)}
-    needless = [event for event in facts.events if event.id not in owing and (event.due_at or event.sent_at)]
+    needless = [
+        event for event in facts.events if event.id not in owing and (event.due_at or event.sent_at)
+    ]
     strange = [mail for mail in facts.mails if not _owed(facts, mail, owing)]
     return [
-        *(f"Event {event.id} ({event.kind}, booking {event.booking}) owes a needless mail." for event in needless),
+        *(
+            f"Event {event.id} ({event.kind}, booking {event.booking}) owes a needless mail."
+            for event in needless
+        ),
         *(f"A mail came that no event owes: {mail.message_id}." for mail in strange),
     ]
 
 
 def a_cancelled_show_is_mailed_once(facts: Facts) -> list[str]:
-    """One mail a customer, and it tells of every booking that ended with the show; also of none of another's."""
+    """One mail a customer, and it tells of every booking that ended with the show; also of none of
+    another's.
+    """
     events = {event.id: event for event in facts.events}
     ended = [event for event in _ended(facts) if facts.ended_with_its_show(event)]
     told = []
     for event in (event for event in facts.events if event.mailed_with):
         letter = events.get(event.mailed_with or 0)
-        if letter is None or letter.mailed_with != letter.id or _place(facts, letter) != _place(facts, event):
-            told.append(f"Event {event.id} (booking {event.booking}) is told in a mail that is none of its own.")
+        if (
+            letter is None
+            or letter.mailed_with != letter.id
+            or _place(facts, letter) != _place(facts, event)
+        ):
+            told.append(
+                f"Event {event.id} (booking {event.booking}) is told in a mail that is none of its own."
+            )
     for (user, show), theirs in grouped(ended, lambda event: _place(facts, event)).items():
         letters = {event.mailed_with for event in theirs}
         if user not in facts.walk_ins and (len(letters) > 1 or None in letters):
-            told.append(f"Customer {user} is not told in one mail of all that ended with show {show}.")
+            told.append(
+                f"Customer {user} is not told in one mail of all that ended with show {show}."
+            )
     return told
 
 
@@ -62,11 +86,17 @@ def no_mail_comes_twice(facts: Facts) -> list[str]:
 
 
 def no_mail_is_left_alone(facts: Facts) -> list[str]:
-    """What is owed is due within the lease or the queue's time, or within the pause behind a failure."""
+    """What is owed is due within the lease or the queue's time, or within the pause behind a
+    failure.
+    """
     told = []
     for event in _waiting(facts):
         ahead = (event.due_at or 0) - facts.now
-        if ahead > (LONGEST_PAUSE_SECONDS if event.error else max(QUEUED_SECONDS, facts.lease_seconds)) + 2:
+        if (
+            ahead
+            > (LONGEST_PAUSE_SECONDS if event.error else max(QUEUED_SECONDS, facts.lease_seconds))
+            + 2
+        ):
             name = f"The mail of event {event.id} ({event.kind}, booking {event.booking})"
             told.append(f"{name} is left alone for {ahead:.0f} s.")
     return told

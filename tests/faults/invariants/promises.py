@@ -1,4 +1,6 @@
-"""The promises as questions to the facts: each function gives a sentence for every breach that it finds."""
+"""The promises as questions to the facts: each function gives a sentence for every breach that it
+finds.
+"""
 
 from collections.abc import Callable
 
@@ -45,11 +47,15 @@ def connections_and_memory_are_back(facts: Facts) -> list[str]:
         return []
     told = []
     if facts.after.connections > facts.before.connections + MORE_CONNECTIONS:
-        told.append(f"{facts.after.connections} connections to the database, {facts.before.connections} before.")
+        told.append(
+            f"{facts.after.connections} connections to the database, {facts.before.connections} before."
+        )
     for program, before in facts.before.memory.items():
         after = facts.after.memory.get(program, 0)
         if after > before * MORE_MEMORY + MORE_MEGABYTES * 2**20:
-            told.append(f"{program} has {after / 2**20:.0f} MiB of memory, {before / 2**20:.0f} before.")
+            told.append(
+                f"{program} has {after / 2**20:.0f} MiB of memory, {before / 2**20:.0f} before."
+            )
     return told
 
 
@@ -81,4 +87,8 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 def breaches(facts: Facts) -> list[str]:
     """What is wrong, as "invariant: sentence"; empty when every promise is kept."""
-    return [f"{invariant.__name__}: {told}" for invariant in INVARIANTS for told in invariant(facts)[:MOST_SENTENCES]]
+    return [
+        f"{invariant.__name__}: {told}"
+        for invariant in INVARIANTS
+        for told in invariant(facts)[:MOST_SENTENCES]
+    ]

@@ -15,7 +15,8 @@ from tests.faults.invariants.facts import (
 )
 
 FOREVER = float("inf")
-# Between the reading of the show, which sets the expiry, and the event a link may be slow or silent for a while.
+# Between the reading of the show, which sets the expiry, and the event a link may be slow or silent
+# for a while.
 LONGEST_SALE_SECONDS = 10
 PATHS = {
     PENDING: {("held",)},
@@ -39,9 +40,13 @@ def live_times_never_overlap(facts: Facts) -> list[str]:
     """By the events, for bookings of which one has ended by now."""
     told = []
     for (show, number), seats in _by_place(facts.seats):
-        times = sorted((*_live_time(facts, facts.bookings[seat.booking]), seat.booking) for seat in seats)
+        times = sorted(
+            (*_live_time(facts, facts.bookings[seat.booking]), seat.booking) for seat in seats
+        )
         for (_, ends, first), (begins, later_ends, second) in pairwise(times):
-            both_live = facts.is_live(facts.bookings[first]) and facts.is_live(facts.bookings[second])
+            both_live = facts.is_live(facts.bookings[first]) and facts.is_live(
+                facts.bookings[second]
+            )
             if begins < min(ends, later_ends) - CLOCK_SLACK_SECONDS and not both_live:
                 both = f"bookings {first}, {second}, for {min(ends, later_ends) - begins:.1f} s"
                 told.append(f"Seat {number} of show {show} was sold twice: {both}.")
@@ -57,8 +62,12 @@ def seats_follow_their_booking(facts: Facts) -> list[str]:
         if seat.taken == ended:
             state = "still taken" if ended else "free"
             told.append(f"Seat {seat.number} of {booking.status} booking {booking.id} is {state}.")
-        if not ended and seat.held_until != (booking.expires_at if booking.status == PENDING else None):
-            told.append(f"Seat {seat.number} is not held as long as its {booking.status} booking {booking.id}.")
+        if not ended and seat.held_until != (
+            booking.expires_at if booking.status == PENDING else None
+        ):
+            told.append(
+                f"Seat {seat.number} is not held as long as its {booking.status} booking {booking.id}."
+            )
     return told
 
 
@@ -72,7 +81,9 @@ def one_live_hold_each(facts: Facts) -> list[str]:
 
 
 def holds_run_their_time(facts: Facts) -> list[str]:
-    """By the database's clock: HOLD_SECONDS or until the show starts, and not a moment less before they expire."""
+    """By the database's clock: HOLD_SECONDS or until the show starts, and not a moment less before
+    they expire.
+    """
     told = []
     for booking in facts.bookings.values():
         at = {event.kind: event.at for event in facts.events_of.get(booking.id, [])}
@@ -81,7 +92,9 @@ def holds_run_their_time(facts: Facts) -> list[str]:
         ends = min(at["held"] + facts.hold_seconds, facts.shows[booking.show].starts_at)
         if not ends - LONGEST_SALE_SECONDS < booking.expires_at < ends + CLOCK_SLACK_SECONDS:
             given = booking.expires_at - at["held"]
-            told.append(f"Hold {booking.id} was given {given:.1f} s and not {ends - at['held']:.1f}.")
+            told.append(
+                f"Hold {booking.id} was given {given:.1f} s and not {ends - at['held']:.1f}."
+            )
         elif (early := booking.expires_at - at.get("expired", FOREVER)) > CLOCK_SLACK_SECONDS:
             told.append(f"Hold {booking.id} was expired {early:.1f} s before its time.")
     return told
@@ -92,10 +105,17 @@ def sales_fit_their_show(facts: Facts) -> list[str]:
     live = [seat for seat in facts.seats if facts.is_live(facts.bookings[seat.booking])]
     beyond = [seat for seat in live if seat.number > facts.shows[seat.show].total_seats]
     rows = facts.bookings.values()
-    late = [row for row in rows if row.created_at > facts.shows[row.show].starts_at + CLOCK_SLACK_SECONDS]
+    late = [
+        row
+        for row in rows
+        if row.created_at > facts.shows[row.show].starts_at + CLOCK_SLACK_SECONDS
+    ]
     return [
         *_sold_of_a_cancelled_show(facts),
-        *(f"Booking {seat.booking} has seat {seat.number}, which its show has not." for seat in beyond),
+        *(
+            f"Booking {seat.booking} has seat {seat.number}, which its show has not."
+            for seat in beyond
+        ),
         *(f"Booking {row.id} was made when its show had started." for row in late),
     ]
 
@@ -106,7 +126,9 @@ def _sold_of_a_cancelled_show(facts: Facts) -> list[str]:
     for event in facts.events:
         ends = facts.shows[facts.bookings[event.booking].show].cancelled_at
         if event.kind in ("held", "booked") and ends and event.at > ends + CLOCK_SLACK_SECONDS:
-            told.append(f"Booking {event.booking} was {event.kind} when its show had been cancelled.")
+            told.append(
+                f"Booking {event.booking} was {event.kind} when its show had been cancelled."
+            )
     return told
 
 
@@ -115,12 +137,18 @@ def events_match_states(facts: Facts) -> list[str]:
     for booking in facts.bookings.values():
         kinds = tuple(event.kind for event in facts.events_of.get(booking.id, []))
         if kinds not in PATHS[booking.status]:
-            told.append(f"Booking {booking.id} is {booking.status}, and its events are: {', '.join(kinds) or 'none'}.")
+            told.append(
+                f"Booking {booking.id} is {booking.status}, and its events are: {', '.join(kinds) or 'none'}."
+            )
     return told
 
 
 def bookings_have_seats(facts: Facts) -> list[str]:
-    return [f"Booking {number} has no seat." for number in facts.bookings if number not in facts.seats_of]
+    return [
+        f"Booking {number} has no seat."
+        for number in facts.bookings
+        if number not in facts.seats_of
+    ]
 
 
 def _live_time(facts: Facts, booking: Booking) -> tuple[float, float]:

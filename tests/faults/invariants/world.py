@@ -1,4 +1,6 @@
-"""Invented facts of a run: rows, calls and mails as a sound product leaves them, for breaking one at a time."""
+"""Invented facts of a run: rows, calls and mails as a sound product leaves them, for breaking one
+at a time.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +24,9 @@ class Mail:
 
 @dataclass
 class World:
-    """Rows, calls and mails as a sound run leaves them: every act is written wherever the product writes it."""
+    """Rows, calls and mails as a sound run leaves them: every act is written wherever the product
+    writes it.
+    """
 
     journal: Journal = field(default_factory=Journal)
     mails: list[Mail] = field(default_factory=list)
@@ -41,11 +45,22 @@ class World:
         number, holds = len(self.bookings) + 1, act == "hold"
         expires = at + HOLD_SECONDS if holds else None
         status = "pending" if holds else "booked"
-        self.bookings[number] = [number, user, show, status, holds or None, f"REF{number}", expires, at]
+        self.bookings[number] = [
+            number,
+            user,
+            show,
+            status,
+            holds or None,
+            f"REF{number}",
+            expires,
+            at,
+        ]
         self.seats += [[number, show, seat, True, expires] for seat in seats]
         self.event(number, "held" if holds else "booked", at, mail=not holds)
         path = f"/api/shows/{show}/{act}/"
-        self.call(act, at, user, seats=seats, key=key, answer=self.told(number), status=201, path=path)
+        self.call(
+            act, at, user, seats=seats, key=key, answer=self.told(number), status=201, path=path
+        )
         if key:
             self.keys.append((user, 201))
         return number
@@ -72,7 +87,9 @@ class World:
         self.event(number, kind, at, mail)
 
     def show_cancelled(self, show: int, at: float, clerk: int = 3) -> None:
-        """And all of its bookings with it; of each customer the first that was booked owes the mail of all."""
+        """And all of its bookings with it; of each customer the first that was booked owes the mail
+        of all.
+        """
         self.shows[show] = [at, clerk]
         letters: dict[int, int] = {}
         for number, row in self.bookings.items():
@@ -84,11 +101,21 @@ class World:
 
     def event(self, number: int, kind: str, at: float, mail: bool) -> None:
         pk, user = len(self.events) + 1, self.bookings[number][1]
-        self.events.append([pk, number, kind, at, None, at + 1 if mail else None, None, "", user, None])
+        self.events.append(
+            [pk, number, kind, at, None, at + 1 if mail else None, None, "", user, None]
+        )
         if mail:
-            self.mails.append(Mail(f"<event-{pk}-REF{number}@localhost>", f"c{self.bookings[number][1]}@x.org", at + 1))
+            self.mails.append(
+                Mail(
+                    f"<event-{pk}-REF{number}@localhost>",
+                    f"c{self.bookings[number][1]}@x.org",
+                    at + 1,
+                )
+            )
 
-    def call(self, act: str, at: float, user: int = 1, booking: int = 0, seats: Any = (), **how: Any) -> Call:
+    def call(
+        self, act: str, at: float, user: int = 1, booking: int = 0, seats: Any = (), **how: Any
+    ) -> Call:
         """Answered 200 in 10 ms unless it is said otherwise."""
         body = {"seat_numbers": list(seats)} if seats else None
         path = f"/api/shows/1/{act}/" if seats else f"/api/bookings/{booking}/{act}/"
@@ -102,9 +129,18 @@ class World:
         return call
 
     def refused(self, act: str, at: float, status: int, code: str, **how: Any) -> Call:
-        members = {"type": "", "title": "", "status": status, "detail": "", "code": code, "request_id": ""}
+        members = {
+            "type": "",
+            "title": "",
+            "status": status,
+            "detail": "",
+            "code": code,
+            "request_id": "",
+        }
         headers = PROBLEM | how.pop("headers", {})
-        return self.call(act, at, status=status, headers=headers, answer=members | how.pop("extra", {}), **how)
+        return self.call(
+            act, at, status=status, headers=headers, answer=members | how.pop("extra", {}), **how
+        )
 
     def unknown(self, act: str, at: float, **how: Any) -> Call:
         return self.call(act, at, unknown=True, **how)
@@ -126,7 +162,9 @@ class World:
             "cinema_bookingseat ": [self.with_times(row, 4, 5) for row in self.seats],
             "cinema_bookingevent ": [self.with_times(row, 3, 7) for row in self.events],
             "cinema_idempotencykey ": self.keys,
-            "cinema_show ": [(show, at(STARTS_AT), SEATS_OF_A_SHOW, *self.end_of(show)) for show in (1, 2)],
+            "cinema_show ": [
+                (show, at(STARTS_AT), SEATS_OF_A_SHOW, *self.end_of(show)) for show in (1, 2)
+            ],
             "username = 'walk-in'": [(user,) for user in self.walk_ins],
             "cinema_user ": [(user, f"c{user}@x.org") for user in range(1, 4)],
             "CURRENT_TIMESTAMP ": [(at(NOW),)],
@@ -142,7 +180,15 @@ class World:
         return (*row[:first], *map(at, row[first:behind]), *row[behind:])
 
     def breaches(self) -> list[str]:
-        facts = Facts(self.query, self.journal, self.mails, HOLD_SECONDS, LEASE_SECONDS, taken_at=NOW, **self.more)
+        facts = Facts(
+            self.query,
+            self.journal,
+            self.mails,
+            HOLD_SECONDS,
+            LEASE_SECONDS,
+            taken_at=NOW,
+            **self.more,
+        )
         return breaches(facts)
 
     def breached(self) -> set[str]:
@@ -151,7 +197,13 @@ class World:
 
 def forget(call: Call) -> None:
     """The answer never came."""
-    call.outcome, call.status, call.code, call.answer, call.headers = "unknown", None, None, None, {}
+    call.outcome, call.status, call.code, call.answer, call.headers = (
+        "unknown",
+        None,
+        None,
+        None,
+        {},
+    )
 
 
 def at(time: float | None) -> datetime | None:
@@ -162,7 +214,9 @@ def a_sound_world() -> World:
     """Every path that a booking can take, and every ending that a call can have."""
     world = World()
     first = world.sold("book", NOW - 100, seats=(1, 2), key="k1")
-    again = world.call("book", NOW - 99, seats=(1, 2), key="k1", answer=world.told(first), status=201)
+    again = world.call(
+        "book", NOW - 99, seats=(1, 2), key="k1", answer=world.told(first), status=201
+    )
     assert again.outcome == "ok"
     world.cancelled(first, NOW - 90)
     world.confirmed(world.sold("hold", NOW - 80, user=2), NOW - 75)  # 2, booked: has seat 1
@@ -171,13 +225,17 @@ def a_sound_world() -> World:
     world.sold("hold", NOW - 30, user=3, seats=(3,))  # 5, stale and not swept
     world.sold("hold", NOW - 2, seats=(3,))  # 6, live
     for seat in (1, 2):
-        world.sold("book", NOW - 30 + seat, seats=(seat,), show=2)  # 7, 8: of a show that is cancelled
+        world.sold(
+            "book", NOW - 30 + seat, seats=(seat,), show=2
+        )  # 7, 8: of a show that is cancelled
     world.sold("hold", NOW - 27, seats=(3,), show=2)  # 9
     world.sold("book", NOW - 26, user=2, seats=(4,), show=2)  # 10
     world.show_cancelled(2, NOW - 25)
     world.refused("book", NOW - 60, 409, "seat_taken", user=3, seats=(1, 4), extra={"seats": [1]})
     world.refused("confirm", NOW - 10, 410, "hold_expired", user=3, booking=5)
-    world.refused("book", NOW - 60, 503, "unavailable", user=3, seats=(4,), headers={"retry-after": "2"})
+    world.refused(
+        "book", NOW - 60, 503, "unavailable", user=3, seats=(4,), headers={"retry-after": "2"}
+    )
     world.unknown("book", NOW - 55, user=3, seats=(5,), key="k2")
     world.unknown("cancel", NOW - 54, user=2, booking=2)
     return world

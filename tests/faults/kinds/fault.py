@@ -17,7 +17,9 @@ class DidNotHappen(Exception):
 
 @dataclass
 class Window:
-    """The time of one fault. Moments are time.time(); `lag` is what the machine itself adds to a latency."""
+    """The time of one fault. Moments are time.time(); `lag` is what the machine itself adds to a
+    latency.
+    """
 
     start: float
     healed: float = 0.0
@@ -34,10 +36,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Fault:
-    """`during` enters: the fault is there; leaves: it is healed. `expect` says what else must be true of that time.
+    """`during` enters: the fault is there; leaves: it is healed. `expect` says what else must be
+    true of that time.
 
-    Both raise DidNotHappen where the injection had no effect. Limits are in seconds behind the heal: `recovery_limit`
-    until a booking is answered in normal time, `mail_limit` until a mail arrives (0: mails are not affected).
+    Both raise DidNotHappen where the injection had no effect. Limits are in seconds behind the
+    heal: `recovery_limit` until a booking is answered in normal time, `mail_limit` until a mail
+    arrives (0: mails are not affected).
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""Faults of the links to PostgreSQL: a call is wholly done or not at all, and a repeat by its key learns which."""
+"""Faults of the links to PostgreSQL: a call is wholly done or not at all, and a repeat by its key
+learns which.
+"""
 
 import hashlib
 import time
@@ -44,16 +46,23 @@ def slow(stage: Stage) -> Iterator[None]:
 
 
 def still_answered(stage: Stage, window: Window) -> list[str]:
-    sales = [call for call in window.calls if call.act in {"book", "hold"} and call.status in {200, 201}]
+    sales = [
+        call for call in window.calls if call.act in {"book", "hold"} and call.status in {200, 201}
+    ]
     if any(call.seconds < 2 * SLOWER_SECONDS for call in sales if call.sent_at > window.start):
         raise DidNotHappen("A sale was as fast as ever.")
     failed = [call for call in window.calls if call.status and call.status >= 500]
-    return [f"call {call.number} ({call.act}) was answered {call.status} by a slow database." for call in failed]
+    return [
+        f"call {call.number} ({call.act}) was answered {call.status} by a slow database."
+        for call in failed
+    ]
 
 
 @contextmanager
 def cut_behind_commit(stage: Stage) -> Iterator[list[Call]]:
-    """Also of what is one statement, whose end is its commit. Yields keyed calls of a guest's, until one met it."""
+    """Also of what is one statement, whose end is its commit. Yields keyed calls of a guest's,
+    until one met it.
+    """
     proxy = stage.database_proxy
     assert proxy
     before, calls = proxy.cuts, []
@@ -65,10 +74,14 @@ def cut_behind_commit(stage: Stage) -> Iterator[list[Call]]:
 
     with every(0.7, set_traps):
         deadline = time.monotonic() + 20
-        while not any(_done_and_not_told(stage, call) for call in calls) and time.monotonic() < deadline:
+        while (
+            not any(_done_and_not_told(stage, call) for call in calls)
+            and time.monotonic() < deadline
+        ):
             calls.append(_keyed_sale(stage))
         while (unkeyed := _unkeyed_sale(stage)).outcome == "ok" and time.monotonic() < deadline:
-            continue  # nobody repeats one that lost its answer, neither the customer nor the product
+            # nobody repeats one that lost its answer, neither the customer nor the product
+            continue
         yield calls
     proxy.heal()
     met = unkeyed.outcome != "ok" and any(_done_and_not_told(stage, call) for call in calls)
@@ -83,7 +96,9 @@ def repeat_learns_it(stage: Stage, window: Window) -> list[str]:
         client = stage.guest.twin()
         again = client.call(call.act, "POST", call.path, call.body, call.key)
         if again.status != 201:
-            told.append(f"a repeat of call {call.number} by its key was answered {again.status} {again.code}.")
+            told.append(
+                f"a repeat of call {call.number} by its key was answered {again.status} {again.code}."
+            )
     return told
 
 

@@ -1,4 +1,6 @@
-"""Faults of the mail server: bookings do not notice, and every mail goes in the end or is shown to staff."""
+"""Faults of the mail server: bookings do not notice, and every mail goes in the end or is shown to
+staff.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,7 +13,9 @@ from tests.faults.stage.stage import Stage
 MAIL_SECONDS = 60
 SEND_AGAIN = "from cinema import mail, models; mail.send_again(models.BookingEvent.objects.all())"
 FAILED = "SELECT count(*) FROM cinema_bookingevent WHERE mail_failed_at IS NOT NULL"
-PUT_OFF = "SELECT count(*) FROM cinema_bookingevent WHERE mail_due_at IS NOT NULL AND mail_error <> ''"
+PUT_OFF = (
+    "SELECT count(*) FROM cinema_bookingevent WHERE mail_due_at IS NOT NULL AND mail_error <> ''"
+)
 
 
 @contextmanager
@@ -66,8 +70,16 @@ def _bad(stage: Stage) -> Iterator[None]:
 
 
 FAULTS = [
-    Fault("smtp-refusing", "The mail server is away.", refusing, seconds=8, mail_limit=MAIL_SECONDS),
-    Fault("smtp-hanging", "The mail server accepts and says nothing.", hanging, seconds=8, mail_limit=MAIL_SECONDS),
+    Fault(
+        "smtp-refusing", "The mail server is away.", refusing, seconds=8, mail_limit=MAIL_SECONDS
+    ),
+    Fault(
+        "smtp-hanging",
+        "The mail server accepts and says nothing.",
+        hanging,
+        seconds=8,
+        mail_limit=MAIL_SECONDS,
+    ),
     Fault(
         "smtp-4xx",
         "The mail server puts every recipient off.",

@@ -17,7 +17,9 @@ OWN = frozenset({DATABASE})
 BACK_SECONDS = 5  # until bookings go again behind the moment in which the server accepts
 TERMINATE = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE usename = 'marquee' AND application_name <> 'hog'"""
-WAITING = """SELECT 1 FROM pg_stat_activity WHERE usename = 'marquee' AND wait_event_type = 'Lock'"""
+WAITING = (
+    """SELECT 1 FROM pg_stat_activity WHERE usename = 'marquee' AND wait_event_type = 'Lock'"""
+)
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'marquee'"
 
 
@@ -42,7 +44,9 @@ def backends_terminated(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def connections_used_up(stage: Stage) -> Iterator[None]:
-    """A foreign program takes every connection that the role may have; the product has lost its own."""
+    """A foreign program takes every connection that the role may have; the product has lost its
+    own.
+    """
     hogs: list[psycopg.Connection[Any]] = []
 
     def hog() -> None:
@@ -68,12 +72,18 @@ def refused_plainly(stage: Stage, window: Window) -> list[str]:
 
 @contextmanager
 def deadlocked(stage: Stage) -> Iterator[list[Call]]:
-    """A foreign session has a seat's row and wants its booking's; a cancel has the booking's and wants the seat's."""
+    """A foreign session has a seat's row and wants its booking's; a cancel has the booking's and
+    wants the seat's.
+    """
     before, cancels = stage.query(DEADLOCKS)[0][0], []
     for _ in range(3):
         cancels.append(_deadlock(stage))
     yield cancels
-    wait_until(lambda: stage.query(DEADLOCKS)[0][0] >= before + 3, 5, "the server's count of three deadlocks")
+    wait_until(
+        lambda: stage.query(DEADLOCKS)[0][0] >= before + 3,
+        5,
+        "the server's count of three deadlocks",
+    )
 
 
 def cancelled_all_the_same(stage: Stage, window: Window) -> list[str]:
@@ -89,13 +99,17 @@ def _deadlock(stage: Stage) -> Call:
         raise DidNotHappen(f"There is no booking to cancel: {made.status}.")
     booking, calls = made.answer["id"], []
     with stage.database.connect(autocommit=False) as foreign:
-        foreign.execute("SET deadlock_timeout = '20s'")  # so that the product is the one that finds it
+        foreign.execute(
+            "SET deadlock_timeout = '20s'"
+        )  # so that the product is the one that finds it
         foreign.execute(f"SELECT 1 FROM cinema_bookingseat WHERE booking_id = {booking} FOR UPDATE")
         cancel = threading.Thread(target=lambda: calls.append(_cancel(stage, booking)))
         cancel.start()
         wait_until(lambda: calls or stage.query(WAITING), 5, "the cancel's wait for the seat")
         if calls:  # by a thread whose connection a fault before this one has cut, for one
-            raise DidNotHappen(f"The cancel did not wait for the seat: {calls[0].status} {calls[0].code}.")
+            raise DidNotHappen(
+                f"The cancel did not wait for the seat: {calls[0].status} {calls[0].code}."
+            )
         foreign.execute(f"SELECT 1 FROM cinema_booking WHERE id = {booking} FOR UPDATE")
     cancel.join()
     call: Call = calls[0]

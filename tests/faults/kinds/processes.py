@@ -26,13 +26,18 @@ LAST_OF_A_CONFIRM = b'INSERT INTO "cinema_bookingevent"'
 IDLE_SECONDS = 5  # idle_in_transaction_session_timeout
 FROZEN_SECONDS = 8
 FREEZES = 3
-START_SECONDS, GAP_SECONDS = 3, 2.5  # a new worker's start; the longest time in which nobody may be answered
+START_SECONDS, GAP_SECONDS = (
+    3,
+    2.5,
+)  # a new worker's start; the longest time in which nobody may be answered
 HOUR = 3600
 SHIM = Path(__file__).parents[1] / "stage" / "clock_shim"
 
 
 class Caught(NamedTuple):
-    """A worker that was frozen: its process, the port of its connection, and when (time.monotonic())."""
+    """A worker that was frozen: its process, the port of its connection, and when
+    (time.monotonic()).
+    """
 
     pid: int
     port: int
@@ -80,8 +85,8 @@ def frozen(stage: Stage) -> Iterator[dict[str, float]]:
 def _frozen_in_a_transaction(stage: Stage, caught: list[Caught]) -> tuple[str, float]:
     """The session that a worker, the last of `caught`, keeps open, and since when.
 
-    The statement that springs the trap may be refused by the database, or wait there for another's lock: then nothing
-    is kept, and the next confirm is tried.
+    The statement that springs the trap may be refused by the database, or wait there for another's
+    lock: then nothing is kept, and the next confirm is tried.
     """
 
     def freeze(link: Link) -> None:
@@ -91,7 +96,9 @@ def _frozen_in_a_transaction(stage: Stage, caught: list[Caught]) -> tuple[str, f
         caught.append(Caught(worker, link.server.getsockname()[1], time.monotonic()))
 
     for _ in range(FREEZES):
-        stage.database_proxy.set_trap(LAST_OF_A_CONFIRM, freeze).wait(10, "a confirm to freeze the API in")
+        stage.database_proxy.set_trap(LAST_OF_A_CONFIRM, freeze).wait(
+            10, "a confirm to freeze the API in"
+        )
         worker = caught[-1]
         session = f"FROM pg_stat_activity WHERE client_port = {worker.port}"
         with suppress(Late):
@@ -104,7 +111,11 @@ def _frozen_in_a_transaction(stage: Stage, caught: list[Caught]) -> tuple[str, f
 
 def gives_locks_back(stage: Stage, window: Window) -> list[str]:
     held = window.evidence["held"]
-    return [f"a frozen process kept its row locks for {held:.1f} s."] if held > IDLE_SECONDS + 2 else []
+    return (
+        [f"a frozen process kept its row locks for {held:.1f} s."]
+        if held > IDLE_SECONDS + 2
+        else []
+    )
 
 
 @contextmanager
@@ -119,22 +130,43 @@ def reloaded(stage: Stage) -> Iterator[None]:
 def no_call_fails(stage: Stage, window: Window) -> list[str]:
     """A connection may be closed under a call, and nothing else: somebody always serves."""
     answered = sorted(call.ended_at for call in window.calls if call.status and call.ended_at)
-    gap = max((later - earlier for earlier, later in pairwise(answered)), default=window.healed - window.start)
+    gap = max(
+        (later - earlier for earlier, later in pairwise(answered)),
+        default=window.healed - window.start,
+    )
     failed = [call for call in window.calls if call.status and call.status >= 500]
-    lost = [call for call in window.calls if call.outcome == UNKNOWN and call.seconds > stage.guest.patience - 1]
+    lost = [
+        call
+        for call in window.calls
+        if call.outcome == UNKNOWN and call.seconds > stage.guest.patience - 1
+    ]
     return [
-        *([f"for {gap:.1f} s nobody was answered in a rolling restart."] if gap > GAP_SECONDS + window.lag else []),
-        *(f"call {call.number} ({call.act}) was answered {call.status} in a rolling restart." for call in failed),
-        *(f"call {call.number} ({call.act}) was never answered in a rolling restart." for call in lost),
+        *(
+            [f"for {gap:.1f} s nobody was answered in a rolling restart."]
+            if gap > GAP_SECONDS + window.lag
+            else []
+        ),
+        *(
+            f"call {call.number} ({call.act}) was answered {call.status} in a rolling restart."
+            for call in failed
+        ),
+        *(
+            f"call {call.number} ({call.act}) was never answered in a rolling restart."
+            for call in lost
+        ),
     ]
 
 
 @contextmanager
 def clock_off(stage: Stage) -> Iterator[list[str]]:
-    """A second API whose clock is an hour ahead; half of the customers go there. Yields what it did wrong."""
+    """A second API whose clock is an hour ahead; half of the customers go there. Yields what it did
+    wrong.
+    """
     port = free_port()
     path = os.pathsep.join([str(SHIM), stage.api.environment["PYTHONPATH"]])
-    other = stage.start_another("api-ahead", stage.api, PORT=str(port), PYTHONPATH=path, DRILL_CLOCK=str(HOUR))
+    other = stage.start_another(
+        "api-ahead", stage.api, PORT=str(port), PYTHONPATH=path, DRILL_CLOCK=str(HOUR)
+    )
     try:
         wait_until(lambda: stage.answers(port), 30, "the second API's first answer")
         _move(stage, port)
@@ -157,9 +189,17 @@ def _holds_by_one_clock(stage: Stage, ahead: Any) -> list[str]:
         seat = {"seat_number": stage.free_seat()}
         made = maker.call("hold", "POST", f"/api/shows/{stage.roomy_show}/hold/", seat).answer or {}
         told = reader.call("booking", "GET", f"/api/bookings/{made.get('id', 0)}/").answer or {}
-        if told.get("status") != "pending" or not 0 < told["expires_in_seconds"] <= stage.hold_seconds:
-            wrong.append(f"a hold of {stage.hold_seconds} s reads as {told.get('status')} by the other clock.")
-        if reader.call("confirm", "POST", f"/api/bookings/{made.get('id', 0)}/confirm/", {}).status != 200:
+        if (
+            told.get("status") != "pending"
+            or not 0 < told["expires_in_seconds"] <= stage.hold_seconds
+        ):
+            wrong.append(
+                f"a hold of {stage.hold_seconds} s reads as {told.get('status')} by the other clock."
+            )
+        if (
+            reader.call("confirm", "POST", f"/api/bookings/{made.get('id', 0)}/confirm/", {}).status
+            != 200
+        ):
             wrong.append("a hold could not be confirmed by the other clock.")
     return wrong
 
@@ -197,7 +237,11 @@ FAULTS = [
         "A worker of the API is killed -9 in the middle of a confirm; its parent starts another.",
         worker_killed,
     ),
-    Fault("api-killed", "The API's workers and their parent are killed -9 in the middle of a confirm.", killed),
+    Fault(
+        "api-killed",
+        "The API's workers and their parent are killed -9 in the middle of a confirm.",
+        killed,
+    ),
     Fault(
         "api-frozen",
         "A worker of the API is frozen while its transaction holds row locks, and woken behind their end.",

@@ -1,4 +1,6 @@
-"""What customers do together: a rush for one seat, one booking changed from two sides, a crowd before a taken seat."""
+"""What customers do together: a rush for one seat, one booking changed from two sides, a crowd
+before a taken seat.
+"""
 
 import threading
 import time
@@ -13,9 +15,17 @@ from tests.faults.stage.stage import Stage
 
 ROUNDS = 3
 RUSH = 8
-CLICKS = [("confirm", "confirm"), ("confirm", "cancel"), ("cancel", "confirm"), ("cancel", "cancel")]
+CLICKS = [
+    ("confirm", "confirm"),
+    ("confirm", "cancel"),
+    ("cancel", "confirm"),
+    ("cancel", "cancel"),
+]
 CROWD, CROWD_SECONDS = 4, 0.4  # before the cancel, and behind it
-WON = {None, "seat_contended"}  # codes; a confirm behind the cancel is told that the booking is closed
+WON = {
+    None,
+    "seat_contended",
+}  # codes; a confirm behind the cancel is told that the booking is closed
 
 
 @contextmanager
@@ -28,7 +38,9 @@ def double_clicks(stage: Stage) -> Iterator[list[Call]]:
         if made.status != 201 or not made.answer:
             raise DidNotHappen(f"There is no hold to click at: {made.status} {made.code}.")
         both = at_once([_click(stage, act, made.answer["id"]) for act in acts])
-        overlapped += both[1].sent_at < (both[0].ended_at or 0) and both[0].sent_at < (both[1].ended_at or 0)
+        overlapped += both[1].sent_at < (both[0].ended_at or 0) and both[0].sent_at < (
+            both[1].ended_at or 0
+        )
         calls += both
         stage.guest.twin().call("cancel", "POST", f"/api/bookings/{made.answer['id']}/cancel/", {})
     yield calls
@@ -38,14 +50,21 @@ def double_clicks(stage: Stage) -> Iterator[list[Call]]:
 
 def one_click_wins(stage: Stage, window: Window) -> list[str]:
     closed = ("confirm", "booking_closed")
-    lost = [call for call in window.evidence if call.code not in WON and (call.act, call.code) != closed]
+    lost = [
+        call for call in window.evidence if call.code not in WON and (call.act, call.code) != closed
+    ]
     odd = [*lost, *(call for call in window.evidence if call.outcome == "unknown")]
-    return [f"a {call.act} that met another click was answered {call.status} {call.code}." for call in odd]
+    return [
+        f"a {call.act} that met another click was answered {call.status} {call.code}."
+        for call in odd
+    ]
 
 
 @contextmanager
 def rush_without_redis(stage: Stage) -> Iterator[list[list[Call]]]:
-    """No seat lock keeps anybody back: the database alone has to say who is first. Yields the calls of each rush."""
+    """No seat lock keeps anybody back: the database alone has to say who is first. Yields the calls
+    of each rush.
+    """
     with redis_killed(stage):
         rushes = []
         for _ in range(ROUNDS):
@@ -53,7 +72,10 @@ def rush_without_redis(stage: Stage) -> Iterator[list[list[Call]]]:
             clients = [(stage.guest, stage.other)[number % 2].twin() for number in range(RUSH)]
             rushes.append(at_once([_book(client, stage, seat) for client in clients]))
         yield rushes
-    if not any(sorted(call.sent_at for call in rush)[1] < min(call.ended_at or 0 for call in rush) for rush in rushes):
+    if not any(
+        sorted(call.sent_at for call in rush)[1] < min(call.ended_at or 0 for call in rush)
+        for rush in rushes
+    ):
         raise DidNotHappen("No two calls of a rush were under way at one time.")
 
 
@@ -71,7 +93,10 @@ def seat_returned(stage: Stage) -> Iterator[list[Call]]:
 
 def is_sold_at_once(stage: Stage, window: Window) -> list[str]:
     odd = [call for call in window.evidence if call.status != 201]
-    return [f"a seat that had just been given back was refused: {call.status} {call.code}." for call in odd]
+    return [
+        f"a seat that had just been given back was refused: {call.status} {call.code}."
+        for call in odd
+    ]
 
 
 def at_once(acts: Sequence[Callable[[], Call]]) -> list[Call]:

@@ -11,7 +11,10 @@ from tests.faults.stage.stage import Stage
 OWN = frozenset({REDIS})
 MAIL_SECONDS = 60
 SLOWEST_SECONDS = 1.0  # of any call while Redis is out
-OPEN_SECONDS, OVER_NORMAL_SECONDS = 2.5, 0.05  # when every breaker has opened; what a call may then cost more
+OPEN_SECONDS, OVER_NORMAL_SECONDS = (
+    2.5,
+    0.05,
+)  # when every breaker has opened; what a call may then cost more
 PROCESSES, PROBE_EVERY_SECONDS = 2, 5
 QUEUES = ("celery", "mail")
 QUEUED_SECONDS = 20  # until a sweep has queued several mails at once
@@ -153,12 +156,16 @@ def _limited(stage: Stage, memory: int, policy: str) -> Iterator[None]:
 def nobody_waits(stage: Stage, window: Window) -> list[str]:
     """Not above a second, and with the breaker open hardly more than before but for its probes."""
     late = [call for call in window.calls if call.seconds > SLOWEST_SECONDS + window.lag]
-    told = [f"call {call.number} ({call.act}) took {call.seconds:.2f} s without Redis." for call in late]
+    told = [
+        f"call {call.number} ({call.act}) took {call.seconds:.2f} s without Redis." for call in late
+    ]
     limit = window.normal + OVER_NORMAL_SECONDS + window.lag
     opened = [call for call in window.calls if call.sent_at > window.start + OPEN_SECONDS]
     slow = [call.seconds for call in opened if call.seconds > limit]
     if len(slow) > PROCESSES * (1 + (window.healed - window.start) // PROBE_EVERY_SECONDS):
-        told.append(f"{len(slow)} calls took more than {limit:.2f} s with the breaker open, up to {max(slow):.2f} s.")
+        told.append(
+            f"{len(slow)} calls took more than {limit:.2f} s with the breaker open, up to {max(slow):.2f} s."
+        )
     return told
 
 
@@ -169,7 +176,9 @@ def _fault(name: str, about: str, during: object, **more: object) -> Fault:
 FAULTS = [
     _fault("redis-flushed", "Redis is flushed each second: locks, marks and queues.", flushed),
     _fault("redis-killed", "Redis is killed and away.", killed, seconds=8, expect=nobody_waits),
-    _fault("redis-restarted", "Redis is killed and comes back empty at once.", restarted, seconds=3),
+    _fault(
+        "redis-restarted", "Redis is killed and comes back empty at once.", restarted, seconds=3
+    ),
     _fault(
         "redis-silent",
         "Redis accepts connections and says nothing.",
@@ -178,10 +187,25 @@ FAULTS = [
         expect=nobody_waits,
         needs_own=frozenset(),
     ),
-    _fault("redis-read-only", "Redis refuses every write: it has become a replica.", read_only, expect=nobody_waits),
+    _fault(
+        "redis-read-only",
+        "Redis refuses every write: it has become a replica.",
+        read_only,
+        expect=nobody_waits,
+    ),
     _fault("redis-full", "Redis is out of memory and evicts nothing.", full, expect=nobody_waits),
     _fault("redis-evicting", "Redis is out of memory and evicts any key.", evicting),
-    _fault("redis-reply-cut", "Links to Redis are cut inside its replies.", replies_cut, needs_own=frozenset()),
-    _fault("queue-deleted", "The broker's queues are deleted, with the mails in them.", queue_deleted, seconds=1),
+    _fault(
+        "redis-reply-cut",
+        "Links to Redis are cut inside its replies.",
+        replies_cut,
+        needs_own=frozenset(),
+    ),
+    _fault(
+        "queue-deleted",
+        "The broker's queues are deleted, with the mails in them.",
+        queue_deleted,
+        seconds=1,
+    ),
     _fault("task-twice", "Every queued task is delivered twice.", delivered_twice, seconds=3),
 ]

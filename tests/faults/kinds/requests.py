@@ -1,4 +1,6 @@
-"""Faults that customers make themselves: one key sent twenty times at once, and more calls than are allowed."""
+"""Faults that customers make themselves: one key sent twenty times at once, and more calls than are
+allowed.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -23,7 +25,9 @@ def key_twins(stage: Stage) -> Iterator[list[list[Call]]]:
         body = {"seat_number": stage.free_seat()}
         act = ("book", "hold", "book")[number]
         path = f"/api/shows/{stage.roomy_show}/{act}/"
-        burst = _at_once(stage.guest, act, path, body, key=f"twins-{stage.options.seed}-{body['seat_number']}")
+        burst = _at_once(
+            stage.guest, act, path, body, key=f"twins-{stage.options.seed}-{body['seat_number']}"
+        )
         bursts.append(burst)
         made = next((call.answer for call in burst if call.status == 201), None)
         if act == "hold" and made:
@@ -48,9 +52,13 @@ def one_answer(stage: Stage, window: Window) -> list[str]:
 
 @contextmanager
 def throttled(stage: Stage) -> Iterator[list[Call]]:
-    """An API with a throttle beside the other one; yields the calls of a customer who wants too much."""
+    """An API with a throttle beside the other one; yields the calls of a customer who wants too
+    much.
+    """
     port = free_port()
-    other = stage.start_another("api-throttled", stage.api, PORT=str(port), THROTTLE_BOOKING=f"{ALLOWED}/min")
+    other = stage.start_another(
+        "api-throttled", stage.api, PORT=str(port), THROTTLE_BOOKING=f"{ALLOWED}/min"
+    )
     try:
         wait_until(lambda: stage.answers(port), 30, "the second API's first answer")
         client, calls = stage.guest.twin(), []
@@ -64,11 +72,15 @@ def throttled(stage: Stage) -> Iterator[list[Call]]:
 
 
 def throttle_counts(stage: Stage, window: Window) -> list[str]:
-    """One window may end and the next begin between the calls, so twice as many may pass, and never more."""
+    """One window may end and the next begin between the calls, so twice as many may pass, and never
+    more.
+    """
     sold = sum(call.status == 201 for call in window.evidence)
     refused = sum(call.status == 429 for call in window.evidence)
     if sold + refused != len(window.evidence) or not ALLOWED <= sold <= 2 * ALLOWED:
-        return [f"of {len(window.evidence)} calls {sold} were answered 201 and {refused} 429, with {ALLOWED} allowed."]
+        return [
+            f"of {len(window.evidence)} calls {sold} were answered 201 and {refused} 429, with {ALLOWED} allowed."
+        ]
     return []
 
 
@@ -95,7 +107,13 @@ def _overlap(calls: list[Call]) -> bool:
 
 
 FAULTS = [
-    Fault("key-twins", "Twenty twins of one key are sent at once.", key_twins, seconds=1, expect=one_answer),
+    Fault(
+        "key-twins",
+        "Twenty twins of one key are sent at once.",
+        key_twins,
+        seconds=1,
+        expect=one_answer,
+    ),
     Fault(
         "throttled",
         "A customer calls three times as often as THROTTLE_BOOKING allows.",

@@ -55,7 +55,11 @@ def show_cancelled(stage: Stage) -> Iterator[Cancelled]:
         foreign.execute(MIDDLE.format(show=seen.show))
         manage("shell", "-c", CANCEL.format(show=seen.show), environment=stage.api.environment)
         seen.behind = _behind(stage, seen.show, holds)
-        wait_until(lambda: stage.query(WAITS), 30, "a sweep that waits in the middle of a customer's bookings")
+        wait_until(
+            lambda: stage.query(WAITS),
+            30,
+            "a sweep that waits in the middle of a customer's bookings",
+        )
         stage.worker.kill()
         seen.ended, seen.left = _count(stage, seen.show, "= 'cancelled'"), _live(stage, seen.show)
     with suppress(Late):
@@ -63,15 +67,22 @@ def show_cancelled(stage: Stage) -> Iterator[Cancelled]:
     seen.live = _live(stage, seen.show)
     yield seen
     if not (seen.ended and seen.left):
-        raise DidNotHappen(f"The worker did not die in the middle: {seen.ended} were cancelled, {seen.left} were not.")
+        raise DidNotHappen(
+            f"The worker did not die in the middle: {seen.ended} were cancelled, {seen.left} were not."
+        )
 
 
 def all_are_ended(stage: Stage, window: Window) -> list[str]:
     seen: Cancelled = window.evidence
     odd = [call for call in seen.behind if call.code != "show_cancelled"]
-    told = [f"a {call.act} behind the cancellation was answered {call.status} {call.code}." for call in odd]
+    told = [
+        f"a {call.act} behind the cancellation was answered {call.status} {call.code}."
+        for call in odd
+    ]
     if seen.live:
-        told.append(f"{seen.live} bookings of a cancelled show were still live after {SWEEP_SECONDS} s.")
+        told.append(
+            f"{seen.live} bookings of a cancelled show were still live after {SWEEP_SECONDS} s."
+        )
     return told
 
 
@@ -80,10 +91,19 @@ def _sell(stage: Stage, show: int) -> list[int]:
     clients = [customer.client.twin() for customer in stage.crowd.customers]
     clients += [stage.guest.twin(), stage.other.twin()]
     for turn in range(BOOKINGS_EACH):
-        made = at_once([_sale(client, show, "book", _seat(number, turn)) for number, client in enumerate(clients)])
+        made = at_once(
+            [
+                _sale(client, show, "book", _seat(number, turn))
+                for number, client in enumerate(clients)
+            ]
+        )
         if odd := [call for call in made if call.status != 201]:
-            raise DidNotHappen(f"A show that is to be cancelled was not sold: {odd[0].status} {odd[0].code}.")
-    made = [_sale(client, show, "hold", SEATS - number)() for number, client in enumerate(clients[-2:])]
+            raise DidNotHappen(
+                f"A show that is to be cancelled was not sold: {odd[0].status} {odd[0].code}."
+            )
+    made = [
+        _sale(client, show, "hold", SEATS - number)() for number, client in enumerate(clients[-2:])
+    ]
     return [call.answer["id"] for call in made if call.status == 201 and call.answer]
 
 
@@ -121,7 +141,8 @@ FAULTS = [
         seconds=0,
         mail_limit=MAIL_SECONDS,
         expect=all_are_ended,
-        second_mail_allowed=True,  # it may be between the yes and the stamp of another mail when it dies
+        # it may be between the yes and the stamp of another mail when it dies
+        second_mail_allowed=True,
         needs_own=frozenset({DATABASE}),
     ),
 ]

@@ -1,4 +1,6 @@
-"""SQLite's own faults: a writer that dies in its transaction, and a file that somebody keeps locked."""
+"""SQLite's own faults: a writer that dies in its transaction, and a file that somebody keeps
+locked.
+"""
 
 import os
 import signal
@@ -30,7 +32,9 @@ time.sleep(60)
 @contextmanager
 def writer_killed(stage: Stage) -> Iterator[None]:
     """A foreign writer, and every worker of the API under load."""
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(stage.file)], stdout=subprocess.PIPE)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(stage.file)], stdout=subprocess.PIPE
+    )
     with writer:
         assert writer.stdout
         if writer.stdout.readline().strip() != b"written":
@@ -60,7 +64,10 @@ def writes_are_refused(stage: Stage, window: Window) -> list[str]:
     if not any(call.status == 503 for call in window.calls):
         raise DidNotHappen("No call met the lock.")
     reads = [call for call in window.calls if call.method == "GET" and (call.status or 0) >= 500]
-    return [f"call {call.number} ({call.act}), which only reads, was answered {call.status}." for call in reads]
+    return [
+        f"call {call.number} ({call.act}), which only reads, was answered {call.status}."
+        for call in reads
+    ]
 
 
 FAULTS = [

@@ -1,4 +1,6 @@
-"""Faults of the worker and the beat: a mail may come late, and twice only where its worker died behind the yes."""
+"""Faults of the worker and the beat: a mail may come late, and twice only where its worker died
+behind the yes.
+"""
 
 import os
 import re
@@ -65,7 +67,9 @@ def killed_after_yes(stage: Stage) -> Iterator[list[Mail]]:
 
 @contextmanager
 def frozen_past_lease(stage: Stage) -> Iterator[None]:
-    """Before its last look at the lease. Another worker sends the mail, and the woken one leaves it alone."""
+    """Before its last look at the lease. Another worker sends the mail, and the woken one leaves it
+    alone.
+    """
     other = stage.start_another("worker-2", stage.worker)
     frozen: list[float] = []
     said = len(stage.worker.log.read_text())
@@ -88,7 +92,9 @@ def frozen_past_lease(stage: Stage) -> Iterator[None]:
         stage.smtp.heal()
         for child in stage.worker.children:
             os.kill(child, signal.SIGCONT)
-        time.sleep(1)  # for it to find its lease lost, before its parent can end a task that has run too long
+        time.sleep(
+            1
+        )  # for it to find its lease lost, before its parent can end a task that has run too long
         stage.worker.wake()
         stage.stop_another(other)
     if LEFT not in stage.worker.log.read_text()[said:]:
@@ -103,7 +109,14 @@ def all_dead(stage: Stage) -> Iterator[int | None]:
     died = time.monotonic()
     try:
         yield _sale_over_a_stale_hold(stage)
-        time.sleep(max(0.0, died + (LONG_DEAD_SECONDS if stage.options.full else DEAD_SECONDS) - time.monotonic()))
+        time.sleep(
+            max(
+                0.0,
+                died
+                + (LONG_DEAD_SECONDS if stage.options.full else DEAD_SECONDS)
+                - time.monotonic(),
+            )
+        )
     finally:
         for program in (stage.worker, stage.beat):
             program.start(stage.guardian)
@@ -135,7 +148,9 @@ def _sale_over_a_stale_hold(stage: Stage) -> int | None:
     if stage.guest.call("hold", "POST", f"{path}/hold/", seat).status != 201:
         raise DidNotHappen("There is no hold to run out.")
     time.sleep(stage.hold_seconds + 0.5)
-    if not stage.query(f"SELECT 1 FROM cinema_booking WHERE status = 'pending' AND show_id = {stage.roomy_show}"):
+    if not stage.query(
+        f"SELECT 1 FROM cinema_booking WHERE status = 'pending' AND show_id = {stage.roomy_show}"
+    ):
         raise DidNotHappen("The stale hold was swept, with every worker dead.")
     return stage.other.call("book", "POST", f"{path}/book/", seat).status
 
@@ -193,5 +208,11 @@ FAULTS = [
         mail_limit=MAIL_SECONDS,
         expect=stale_hold_is_free,
     ),
-    Fault("two-beats", "A second beat ticks beside the first.", two_beats, seconds=1, mail_limit=MAIL_SECONDS),
+    Fault(
+        "two-beats",
+        "A second beat ticks beside the first.",
+        two_beats,
+        seconds=1,
+        mail_limit=MAIL_SECONDS,
+    ),
 ]

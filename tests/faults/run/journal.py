@@ -62,7 +62,17 @@ class Journal:
     ) -> Call:  # fmt: skip
         with self._lock:
             number = len(self.calls) + 1
-            call = Call(number, customer, act, method, path, body, key, sent_at=time.time(), fault=self.fault)
+            call = Call(
+                number,
+                customer,
+                act,
+                method,
+                path,
+                body,
+                key,
+                sent_at=time.time(),
+                fault=self.fault,
+            )
             self.calls.append(call)
         return call
 
@@ -71,7 +81,11 @@ class Journal:
 
     def between(self, start: float, end: float) -> list[Call]:
         """The calls that were under way at some moment of this time."""
-        return [call for call in list(self.calls) if call.sent_at <= end and (call.ended_at or end) >= start]
+        return [
+            call
+            for call in list(self.calls)
+            if call.sent_at <= end and (call.ended_at or end) >= start
+        ]
 
     def save(self, path: Path) -> None:
         """As JSON lines, one a call."""

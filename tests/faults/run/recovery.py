@@ -1,5 +1,6 @@
-"""How long after the heal the product works as before: asked by a guest, ten times a second, not by the customers,
-who wait as Retry-After asks."""
+"""How long after the heal the product works as before: asked by a guest, ten times a second, not by
+the customers, who wait as Retry-After asks.
+"""
 
 import time
 
@@ -42,7 +43,9 @@ def mails_recover(stage: Stage, fault: Fault, window: Window) -> float | None:
 
 def _probe(stage: Stage) -> Call:
     client: Client = stage.guest.twin(PATIENCE_SECONDS)
-    call = client.call("book", "POST", f"/api/shows/{stage.roomy_show}/book/", {"seat_number": stage.free_seat()})
+    call = client.call(
+        "book", "POST", f"/api/shows/{stage.roomy_show}/book/", {"seat_number": stage.free_seat()}
+    )
     client.close()
     return call
 

@@ -1,4 +1,6 @@
-"""What a drill tells: a bar on a terminal, lines elsewhere, a table at the end, and JSON for programs."""
+"""What a drill tells: a bar on a terminal, lines elsewhere, a table at the end, and JSON for
+programs.
+"""
 
 import json
 import sys
@@ -36,7 +38,9 @@ class Report:
     def ends(self, verdict: Any) -> None:
         self.done += 1
         self.verdicts.append(verdict)
-        self._write(f"{time.monotonic() - self.started:5.0f} s  {verdict.fault}: {verdict.verdict}\n")
+        self._write(
+            f"{time.monotonic() - self.started:5.0f} s  {verdict.fault}: {verdict.verdict}\n"
+        )
         for sentence in verdict.told:
             self._write(f"          {sentence}\n")
 
@@ -45,11 +49,18 @@ class Report:
         self._write("")
         rows = [HEAD, *map(_row, self.verdicts)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
         return "\n".join(line.rstrip() for line in [lines[0], "-" * len(lines[0]), *lines[1:]])
 
     def save(self, path: Path, **more: Any) -> None:
-        path.write_text(json.dumps(more | {"verdicts": [asdict(verdict) for verdict in self.verdicts]}, indent=2))
+        path.write_text(
+            json.dumps(
+                more | {"verdicts": [asdict(verdict) for verdict in self.verdicts]}, indent=2
+            )
+        )
 
     def _write(self, text: str) -> None:
         with self._lock:
@@ -61,7 +72,9 @@ class Report:
         while self._now:
             filled = min(BAR, BAR * self.done // max(1, self.total))
             bar = "█" * filled + "·" * (BAR - filled)
-            self._write(f"{bar} {self.done}/{self.total} {time.monotonic() - self.started:4.0f} s  {self._now}")
+            self._write(
+                f"{bar} {self.done}/{self.total} {time.monotonic() - self.started:4.0f} s  {self._now}"
+            )
             time.sleep(1)
 
 
@@ -70,7 +83,10 @@ def all_kept(verdicts: Sequence[Any]) -> bool:
 
 
 def _row(verdict: Any) -> tuple[str, ...]:
-    seconds = [_seconds(value) for value in (verdict.slowest, verdict.recovery, verdict.mail_recovery, verdict.lag)]
+    seconds = [
+        _seconds(value)
+        for value in (verdict.slowest, verdict.recovery, verdict.mail_recovery, verdict.lag)
+    ]
     return (verdict.fault, str(verdict.calls), *seconds, verdict.verdict)
 
 

@@ -1,4 +1,6 @@
-"""The run: calm, a fault, its heal, the recovery, and then every promise asked of rows, journal and mails."""
+"""The run: calm, a fault, its heal, the recovery, and then every promise asked of rows, journal and
+mails.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -57,7 +59,9 @@ class Run:
         for fault in faults:
             self.report.begins(fault.name)
             verdict = self._one(fault)
-            if verdict.verdict == NOT_HAPPENED:  # a race may go the other way, and then nothing was shown: once more
+            if (
+                verdict.verdict == NOT_HAPPENED
+            ):  # a race may go the other way, and then nothing was shown: once more
                 self.report.says(f"         {fault.name} again: {' '.join(verdict.told)}")
                 verdict = self._one(fault)
             self.report.ends(verdict)
@@ -102,7 +106,11 @@ class Run:
         started = time.time()
         time.sleep(CALM_SECONDS)
         self.before = self.before or self.stage.usage()
-        calm = [call.seconds for call in self.stage.journal.between(started, time.time()) if call.ended_at]
+        calm = [
+            call.seconds
+            for call in self.stage.journal.between(started, time.time())
+            if call.ended_at
+        ]
         return Window(start=time.time(), normal=max(calm, default=0.0))
 
     def _judge_window(self, fault: Fault, window: Window, verdict: Verdict) -> None:
@@ -114,7 +122,9 @@ class Run:
             verdict.break_by(fault.expect(self.stage, window))
 
     def _allow_mails(self, fault: Fault, window: Window) -> None:
-        """Of the mails that were owed in this time, some may come twice or fail: only where the fault says so."""
+        """Of the mails that were owed in this time, some may come twice or fail: only where the
+        fault says so.
+        """
         span = (window.start - CALM_SECONDS, time.time() + 2 * self.stage.lease_seconds)
         if fault.second_mail_allowed:
             self.second_mail_times.append(span)
@@ -124,21 +134,29 @@ class Run:
     def _measure_recovery(self, fault: Fault, window: Window, verdict: Verdict) -> None:
         verdict.recovery = bookings_recover(self.stage, fault, window)
         if verdict.recovery is None or verdict.recovery > fault.recovery_limit + window.lag:
-            verdict.break_by([f"recovery: bookings were not back {fault.recovery_limit:g} s behind the heal."])
+            verdict.break_by(
+                [f"recovery: bookings were not back {fault.recovery_limit:g} s behind the heal."]
+            )
         if fault.mail_limit:
             verdict.mail_recovery = mails_recover(self.stage, fault, window)
             if verdict.mail_recovery is None:
-                verdict.break_by([f"recovery: no mail came within {fault.mail_limit:g} s behind the heal."])
+                verdict.break_by(
+                    [f"recovery: no mail came within {fault.mail_limit:g} s behind the heal."]
+                )
 
     def _new_breaches(self, *, at_the_end: bool = False) -> list[str]:
-        """Those not told before. Whether a mail is late is asked at the end, when nothing is broken any more."""
+        """Those not told before. Whether a mail is late is asked at the end, when nothing is broken
+        any more.
+        """
         try:
             self.stage.crowd.pause()
         except Late as late:
             return [f"calls: {late}."]
         with self.stage.direct.snapshot() as query:
             facts = self._facts(query)
-            found = [one for one in breaches(facts) if at_the_end or not one.startswith(ASKED_AT_THE_END)]
+            found = [
+                one for one in breaches(facts) if at_the_end or not one.startswith(ASKED_AT_THE_END)
+            ]
         new = [sentence for sentence in found if sentence not in self.told]
         self.told.update(new)
         return new
@@ -164,7 +182,9 @@ class Run:
         owed = "SELECT count(*) FROM cinema_bookingevent WHERE mail_due_at IS NOT NULL"
         started = time.time()
         try:
-            wait_until(lambda: self.stage.query(owed)[0][0] == 0, SETTLE_SECONDS, "the last owed mail")
+            wait_until(
+                lambda: self.stage.query(owed)[0][0] == 0, SETTLE_SECONDS, "the last owed mail"
+            )
             verdict.mail_recovery = time.time() - started
         except Late as late:
             verdict.break_by([f"mails: {late}."])
@@ -173,7 +193,9 @@ class Run:
         return verdict
 
 
-def drill(options: Options, faults: Sequence[Fault], report: Report, soak_seconds: float = 0) -> list[Verdict]:
+def drill(
+    options: Options, faults: Sequence[Fault], report: Report, soak_seconds: float = 0
+) -> list[Verdict]:
     """All of these faults on one stage."""
     with Stage(options) as stage:
         run = Run(stage, report)

@@ -29,7 +29,9 @@ def wait_until(answer: Callable[[], Answer], seconds: float, what: str) -> Answe
 
 @contextmanager
 def every(seconds: float, act: Callable[[], object]) -> Iterator[list[Exception]]:
-    """Do it at once and then in this rhythm, on a thread, until the block ends. Yields what it raised."""
+    """Do it at once and then in this rhythm, on a thread, until the block ends. Yields what it
+    raised.
+    """
     over, raised = threading.Event(), []
 
     def run() -> None:

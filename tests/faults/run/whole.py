@@ -1,4 +1,6 @@
-"""A drill from its options to its exit code: which faults, on which stages, and what is told of them."""
+"""A drill from its options to its exit code: which faults, on which stages, and what is told of
+them.
+"""
 
 from typing import Any, TextIO
 
@@ -21,8 +23,12 @@ def run(options: dict[str, Any], out: TextIO) -> bool:
         return True
     faults = chosen(options)
     report = Report(total=len(faults) + len({fault.sqlite for fault in faults}))
-    report.says(f"seed {options['seed']}; the same customers want the same with --seed {options['seed']}")
-    for left_out in sorted({fault.name for fault in wanted(options)} - {fault.name for fault in faults}):
+    report.says(
+        f"seed {options['seed']}; the same customers want the same with --seed {options['seed']}"
+    )
+    for left_out in sorted(
+        {fault.name for fault in wanted(options)} - {fault.name for fault in faults}
+    ):
         report.says(f"left out, because its server is a given one: {left_out}")
     try:
         _on_each_stage(options, faults, report)
@@ -47,7 +53,9 @@ def wanted(options: dict[str, Any]) -> list[Fault]:
     if unknown := [name for name in options["fault"] if name not in by_name]:
         raise CommandError(f"There is no fault named {unknown[0]}: --list names them.")
     if options["breaks"] and options["breaks"] not in CONTROLS:
-        raise CommandError(f"There is no guard named {options['breaks']}: there are {', '.join(CONTROLS)}.")
+        raise CommandError(
+            f"There is no guard named {options['breaks']}: there are {', '.join(CONTROLS)}."
+        )
     faults = [by_name[name] for name in options["fault"]] or FAULTS
     if options["minutes"]:
         faults = [fault for fault in faults if fault.in_soak and fault.sqlite is options["sqlite"]]
@@ -56,7 +64,11 @@ def wanted(options: dict[str, Any]) -> list[Fault]:
 
 def chosen(options: dict[str, Any]) -> list[Fault]:
     """Without those that would kill a given server. Raises CommandError if none is left."""
-    given = {name for name, url in ((DATABASE, options["database_url"]), (REDIS, options["redis_url"])) if url}
+    given = {
+        name
+        for name, url in ((DATABASE, options["database_url"]), (REDIS, options["redis_url"]))
+        if url
+    }
     faults = [fault for fault in wanted(options) if not fault.needs_own & given]
     if not faults:
         raise CommandError("No fault is left to inject: --list names them.")

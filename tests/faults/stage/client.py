@@ -1,4 +1,6 @@
-"""One customer's REST client on a kept-alive connection; every call is in the journal before it is sent."""
+"""One customer's REST client on a kept-alive connection; every call is in the journal before it is
+sent.
+"""
 
 import json
 import time
@@ -11,14 +13,18 @@ from tests.faults.run.waiting import CannotStart
 from tests.faults.stage.proxy import HOST
 
 PATIENCE_SECONDS = 12.0
-IDLE_SECONDS = 5.0  # a connection that was idle longer is not trusted: the server closes it at its own time
+IDLE_SECONDS = (
+    5.0  # a connection that was idle longer is not trusted: the server closes it at its own time
+)
 PASSWORD = "a long enough passphrase"
 
 
 class Client:
     """`user` is the customer's id once `sign_up` was answered. One thread at a time."""
 
-    def __init__(self, journal: Journal, port: int, name: str, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, journal: Journal, port: int, name: str, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self.journal, self.port, self.name, self.patience = journal, port, name, patience
         self.user = 0
         self.token = ""
@@ -33,7 +39,12 @@ class Client:
 
     def sign_up(self) -> None:
         email = f"{self.name}@drill.example"
-        body = {"username": self.name, "email": email, "password": PASSWORD, "password_confirm": PASSWORD}
+        body = {
+            "username": self.name,
+            "email": email,
+            "password": PASSWORD,
+            "password_confirm": PASSWORD,
+        }
         call = self.call("signup", "POST", "/api/signup/", body)
         if call.status != 201 or not call.answer:
             raise CannotStart(f"A customer could not sign up: {call.status} {call.answer}")
@@ -44,7 +55,9 @@ class Client:
 
     def log_in(self) -> None:
         """A new token, if the API gives one."""
-        call = self.call("login", "POST", "/api/login/", {"username": self.name, "password": PASSWORD})
+        call = self.call(
+            "login", "POST", "/api/login/", {"username": self.name, "password": PASSWORD}
+        )
         if call.status == 200 and call.answer:
             self.token = call.answer.pop("access")
             call.answer.clear()  # no token is kept in the journal
@@ -59,11 +72,16 @@ class Client:
         key: str | None = None, etag: str | None = None,
     ) -> Call:  # fmt: skip
         told = {name: value for name, value in (body or {}).items() if "password" not in name}
-        call = self.journal.send(self.user, act, method, path, told if body is not None else None, key)
+        call = self.journal.send(
+            self.user, act, method, path, told if body is not None else None, key
+        )
         data = json.dumps(body).encode() if body is not None else None
         try:
             response = self._send(method, path, data, self._headers(key, etag, data))
-            headers, raw = {name.lower(): value for name, value in response.getheaders()}, response.read()
+            headers, raw = (
+                {name.lower(): value for name, value in response.getheaders()},
+                response.read(),
+            )
         except (OSError, HTTPException):
             self.close()
             call.broken()
@@ -76,7 +94,9 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def _send(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> HTTPResponse:
+    def _send(
+        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> HTTPResponse:
         if time.monotonic() - self._used_at > IDLE_SECONDS:
             self.close()
         self._used_at = time.monotonic()
@@ -86,7 +106,10 @@ class Client:
         return self._connection.getresponse()
 
     def _headers(self, key: str | None, etag: str | None, data: bytes | None) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {self.token}" if self.token else "", "Idempotency-Key": key or ""}
+        headers = {
+            "Authorization": f"Bearer {self.token}" if self.token else "",
+            "Idempotency-Key": key or "",
+        }
         headers |= {"If-None-Match": etag or "", "Content-Type": "application/json" if data else ""}
         return {name: value for name, value in headers.items() if value}
 

@@ -1,4 +1,6 @@
-"""What a drill sells: shows with few seats to quarrel about, and a roomy one for what must find a free seat."""
+"""What a drill sells: shows with few seats to quarrel about, and a roomy one for what must find a
+free seat.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +14,13 @@ ROOMY_SEATS = 10_000
 def fill(query: Callable[[str], Rows]) -> list[int]:
     """The ids of the shows, the roomy one last. By SQL that every database takes."""
     now, _ = _times()
-    query(f"INSERT INTO cinema_movie (title, duration_minutes, updated_at) VALUES ('Drill', 90, {now})")
-    return [one_more_show(query, SEATS if number < SHOWS else ROOMY_SEATS) for number in range(SHOWS + 1)]
+    query(
+        f"INSERT INTO cinema_movie (title, duration_minutes, updated_at) VALUES ('Drill', 90, {now})"
+    )
+    return [
+        one_more_show(query, SEATS if number < SHOWS else ROOMY_SEATS)
+        for number in range(SHOWS + 1)
+    ]
 
 
 def one_more_show(query: Callable[[str], Rows], seats: int) -> int:

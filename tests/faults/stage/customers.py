@@ -1,7 +1,8 @@
-"""Eight customers who hold, book, confirm, cancel, look, and repeat what they do not know the end of.
+"""Eight customers who hold, book, confirm, cancel, look, and repeat what they do not know the end
+of.
 
-Honest ones: they keep one try to one key, wait as Retry-After asks, and give up in the end. The seed decides what they
-want; when they get it is the machine's.
+Honest ones: they keep one try to one key, wait as Retry-After asks, and give up in the end. The
+seed decides what they want; when they get it is the machine's.
 """
 
 import threading
@@ -60,7 +61,9 @@ class Customer(threading.Thread):
         held, booked = self._with("pending"), self._with("booked")
         dice = self.random.random()
         if held and dice < 0.5:
-            self._settle("confirm" if self.random.random() < 0.75 else "cancel", self.random.choice(held))
+            self._settle(
+                "confirm" if self.random.random() < 0.75 else "cancel", self.random.choice(held)
+            )
         elif len(booked) > MOST_BOOKINGS or (booked and dice < 0.6):
             self._settle("cancel", self.random.choice(booked))
         elif dice < 0.85:
@@ -74,19 +77,30 @@ class Customer(threading.Thread):
     def _sale(self, act: str) -> None:
         show = self.random.choice(self.shows)
         first = self.random.randint(1, self.seats)
-        wanted = sorted({first, *self.random.choices(range(1, self.seats + 1), k=self.random.choice((0, 0, 1, 2)))})
+        wanted = sorted(
+            {
+                first,
+                *self.random.choices(range(1, self.seats + 1), k=self.random.choice((0, 0, 1, 2))),
+            }
+        )
         body = {"seat_number": first} if len(wanted) == 1 else {"seat_numbers": wanted}
-        call = self._persist(act, f"/api/shows/{show}/{act}/", body, keyed=self.random.random() < 0.6)
+        call = self._persist(
+            act, f"/api/shows/{show}/{act}/", body, keyed=self.random.random() < 0.6
+        )
         if call.outcome == UNKNOWN:
             self._remember_all()
 
     def _settle(self, act: str, booking: int) -> None:
-        call = self._persist(act, f"/api/bookings/{booking}/{act}/", {}, keyed=self.random.random() < 0.5)
+        call = self._persist(
+            act, f"/api/bookings/{booking}/{act}/", {}, keyed=self.random.random() < 0.5
+        )
         if call.code in {"hold_expired", "booking_closed", "not_found"}:
             self.mine.pop(booking, None)
 
     def _persist(self, act: str, path: str, body: dict[str, Any], *, keyed: bool) -> Call:
-        """Try until there is an answer that is an end. Without a key a sale of unknown outcome is not repeated."""
+        """Try until there is an answer that is an end. Without a key a sale of unknown outcome is
+        not repeated.
+        """
         key = f"{self.random.getrandbits(64):016x}" if keyed else None
         again = keyed or act in {"confirm", "cancel"}
         for attempt in range(TRIES):
@@ -109,7 +123,9 @@ class Customer(threading.Thread):
         show = self.random.choice(self.shows)
         what = self.random.choice(("seats", "seats", "my_bookings", "booking"))
         if what == "seats":
-            call = self.client.call("seats", "GET", f"/api/shows/{show}/seats/", etag=self.etags.get(show))
+            call = self.client.call(
+                "seats", "GET", f"/api/shows/{show}/seats/", etag=self.etags.get(show)
+            )
             self.etags[show] = call.headers.get("etag", "")
         elif what == "my_bookings" or not self.mine:
             self._remember_all()
@@ -120,8 +136,12 @@ class Customer(threading.Thread):
     def _remember_all(self) -> None:
         call = self.client.call("my_bookings", "GET", "/api/my-bookings/?limit=20")
         if call.status == 200 and call.answer:
-            live = [item for item in call.answer["items"] if item["status"] in {"pending", "booked"}]
-            self.mine = {item["id"]: item["status"] for item in live if item["show"]["id"] in self.shows}
+            live = [
+                item for item in call.answer["items"] if item["status"] in {"pending", "booked"}
+            ]
+            self.mine = {
+                item["id"]: item["status"] for item in live if item["show"]["id"] in self.shows
+            }
         elif call.status == 401:
             self.client.log_in()
 
@@ -140,7 +160,8 @@ class Crowd:
     def __init__(self, clients: list[Client], shows: list[int], seats: int, seed: int) -> None:
         self.gate = Gate()
         self.customers = [
-            Customer(client, shows, seats, f"{seed}-{number}", self.gate) for number, client in enumerate(clients)
+            Customer(client, shows, seats, f"{seed}-{number}", self.gate)
+            for number, client in enumerate(clients)
         ]
         for customer in self.customers:
             customer.start()

@@ -9,7 +9,9 @@ from typing import Any
 
 import psycopg
 
-SQLITE_NOW = "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"  # its CURRENT_TIMESTAMP knows no fractions of a second
+SQLITE_NOW = (
+    "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"  # its CURRENT_TIMESTAMP knows no fractions of a second
+)
 Rows = Sequence[Sequence[Any]]
 
 
@@ -38,7 +40,9 @@ class PostgresDirect:
 
     def connections(self) -> int:
         """The product's, without this one and the server's own."""
-        others = "backend_type = 'client backend' AND pid <> pg_backend_pid() AND usename <> 'postgres'"
+        others = (
+            "backend_type = 'client backend' AND pid <> pg_backend_pid() AND usename <> 'postgres'"
+        )
         return int(self.query(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")[0][0])
 
     def close(self) -> None:
@@ -69,7 +73,9 @@ class SqliteDirect:
     def snapshot(self) -> Iterator[Callable[[str], Rows]]:
         with closing(sqlite3.connect(self.file, timeout=20, isolation_level=None)) as connection:
             connection.execute("BEGIN")
-            yield lambda sql: connection.execute(sql.replace("CURRENT_TIMESTAMP", SQLITE_NOW)).fetchall()
+            yield lambda sql: connection.execute(
+                sql.replace("CURRENT_TIMESTAMP", SQLITE_NOW)
+            ).fetchall()
 
     def connections(self) -> int:
         return 0

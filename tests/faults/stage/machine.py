@@ -1,4 +1,5 @@
-"""What the drill reads of the machine: process groups, memory, whose a connection is, and how late its own timer is.
+"""What the drill reads of the machine: process groups, memory, whose a connection is, and how late
+its own timer is.
 
 From /proc: the drill runs on Linux.
 """
@@ -62,7 +63,9 @@ def _processes() -> list[tuple[int, int, str]]:
 
 
 class LagMonitor(threading.Thread):
-    """How much later than asked for a sleep of 20 ms ends: what the machine itself adds to every latency."""
+    """How much later than asked for a sleep of 20 ms ends: what the machine itself adds to every
+    latency.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

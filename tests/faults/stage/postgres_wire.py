@@ -1,4 +1,5 @@
-"""As much of PostgreSQL's protocol as it takes to know which statement a client runs, and when its reply is whole.
+"""As much of PostgreSQL's protocol as it takes to know which statement a client runs, and when its
+reply is whole.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -9,7 +10,9 @@ STARTUP = 196608  # protocol 3.0; what comes before it (a request for TLS) has n
 
 
 class Frames:
-    """Cuts one direction of a connection into messages; the rest of an incomplete one is waited for."""
+    """Cuts one direction of a connection into messages; the rest of an incomplete one is waited
+    for.
+    """
 
     def __init__(self, from_client: bool) -> None:
         self._buffer = b""
@@ -36,7 +39,9 @@ class Frames:
 
 
 class Statements:
-    """The SQL behind a client's messages: psycopg prepares, so most of them name a statement and do not say it."""
+    """The SQL behind a client's messages: psycopg prepares, so most of them name a statement and do
+    not say it.
+    """
 
     def __init__(self) -> None:
         self._prepared: dict[bytes, bytes] = {}

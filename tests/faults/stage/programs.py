@@ -1,4 +1,6 @@
-"""The product's own processes: started as `up` starts them, kept running as `up` keeps them, killed as it happens."""
+"""The product's own processes: started as `up` starts them, kept running as `up` keeps them, killed
+as it happens.
+"""
 
 import os
 import signal
@@ -20,9 +22,13 @@ RESTART_SECONDS = 1.0
 
 
 class Program:
-    """One program and all that it forks: a process group. While `is_wanted` a dead one is started again."""
+    """One program and all that it forks: a process group. While `is_wanted` a dead one is started
+    again.
+    """
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], folder: Path
+    ) -> None:
         self.name, self.command, self.environment = name, command, environment
         self.log = folder / f"{name}.log"
         self.popen: subprocess.Popen[bytes] | None = None
@@ -115,16 +121,23 @@ class Keeper(threading.Thread):
             program.drop()
 
 
-def made_as_up_does(redis_url: str, environment: dict[str, str], folder: Path) -> dict[str, Program]:
+def made_as_up_does(
+    redis_url: str, environment: dict[str, str], folder: Path
+) -> dict[str, Program]:
     """api, worker and beat, by name."""
     made = up.programs(redis_url, flower_auth="")
-    return {one.name: Program(one.name, one.command, environment | one.environment, folder) for one in made}
+    return {
+        one.name: Program(one.name, one.command, environment | one.environment, folder)
+        for one in made
+    }
 
 
 def manage(*arguments: str, environment: dict[str, str]) -> str:
     """What a command of manage.py says. Raises CannotStart with its last words if it fails."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    done = subprocess.run(command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True
+    )
     if done.returncode:
         last = [*done.stdout.splitlines(), *done.stderr.splitlines()][-1:]
         raise CannotStart(f"manage.py {arguments[0]} failed: {' '.join(last)}")

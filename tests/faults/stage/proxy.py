@@ -1,6 +1,8 @@
-"""A TCP proxy before a server, whose links can be cut, silenced, slowed, or cut inside or just before a reply.
+"""A TCP proxy before a server, whose links can be cut, silenced, slowed, or cut inside or just
+before a reply.
 
-One thread a direction: a trap may freeze or kill the client's process while its statement is held back here.
+One thread a direction: a trap may freeze or kill the client's process while its statement is held
+back here.
 """
 
 import socket
@@ -22,7 +24,9 @@ CONNECT_SECONDS = 3
 
 @dataclass
 class Trap:
-    """`act` is called with the link once a statement with this text is about to be forwarded, `times` times."""
+    """`act` is called with the link once a statement with this text is about to be forwarded,
+    `times` times.
+    """
 
     text: bytes
     act: Callable[["Link"], None]
@@ -45,7 +49,9 @@ class TcpProxy:
         self.port = free_port()
         self.delay = 0.0  # seconds, each direction
         self.is_silent = False
-        self.reply_bytes: int | None = None  # so much of the next longer reply passes, and the link is cut
+        self.reply_bytes: int | None = (
+            None  # so much of the next longer reply passes, and the link is cut
+        )
         self.cuts = 0
         self.watch: Callable[[bytes], None] | None = None  # sees every chunk of a client
         self._traps: list[Trap] = []
@@ -81,7 +87,9 @@ class TcpProxy:
         return trap
 
     def cut_behind(self, text: bytes, times: int = 1) -> Trap:
-        """Let a statement with this text be done, and its reply never arrive: the link is reset in its place."""
+        """Let a statement with this text be done, and its reply never arrive: the link is reset in
+        its place.
+        """
         return self.set_trap(text, lambda link: link.keep_reply(), times)
 
     def heal(self) -> None:
@@ -172,7 +180,9 @@ class Link:
         return self.reset()
 
     def keep_reply(self) -> None:
-        """What the server answers next is read to its end and not delivered, and then the link is reset."""
+        """What the server answers next is read to its end and not delivered, and then the link is
+        reset.
+        """
         self._keeps_reply = True
 
     def reset(self) -> None:

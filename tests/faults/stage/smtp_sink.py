@@ -1,4 +1,6 @@
-"""The drill's mail server: takes every mail, or does what a bad one does, and can stop a worker between two answers."""
+"""The drill's mail server: takes every mail, or does what a bad one does, and can stop a worker
+between two answers.
+"""
 
 import asyncio
 import logging
@@ -29,10 +31,11 @@ class Mail:
 
 
 class SmtpSink:
-    """`answer_to_recipient` is given in place of yes; `hangs` keeps a client waiting for its first answer.
+    """`answer_to_recipient` is given in place of yes; `hangs` keeps a client waiting for its first
+    answer.
 
-    `on_greeting` is called with the client's port while our first word is not sent yet, `on_yes` with the mail while
-    the yes to it is not.
+    `on_greeting` is called with the client's port while our first word is not sent yet, `on_yes`
+    with the mail while the yes to it is not.
     """
 
     def __init__(self) -> None:
@@ -74,7 +77,9 @@ class SmtpSink:
         session.host_name = hostname
         return responses
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
         if self.answer_to_recipient:
             self.refused += 1
             return self.answer_to_recipient
@@ -83,7 +88,9 @@ class SmtpSink:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         letter = message_from_bytes(envelope.content, policy=policy.default)
-        mail = Mail(str(letter["Message-ID"]), envelope.rcpt_tos[0], str(letter["Subject"]), time.time())
+        mail = Mail(
+            str(letter["Message-ID"]), envelope.rcpt_tos[0], str(letter["Subject"]), time.time()
+        )
         self.mails.append(mail)
         if self.on_yes:
             self.on_yes(mail)

@@ -1,4 +1,6 @@
-"""The whole cast of a drill in one temporary folder: servers, proxies, the product's processes, customers, mails."""
+"""The whole cast of a drill in one temporary folder: servers, proxies, the product's processes,
+customers, mails.
+"""
 
 import os
 import secrets
@@ -36,7 +38,8 @@ from tests.faults.stage.template import migrated_postgres, migrated_sqlite
 
 CUSTOMERS = 8
 HOLD_SECONDS = 8
-# 3/5 of it are longer than a fault keeps the database away: else a mail that was sent could not be stamped in time.
+# 3/5 of it are longer than a fault keeps the database away: else a mail that was sent could not be
+# stamped in time.
 MAIL_LEASE_SECONDS, SQLITE_LEASE_SECONDS = 20, 30
 START_SECONDS = 40
 SECRET = secrets.token_urlsafe(48)
@@ -111,7 +114,9 @@ class Stage:
             return self._seat
 
     def usage(self) -> Usage:
-        return Usage(self.direct.connections(), {program.name: program.memory() for program in self.programs})
+        return Usage(
+            self.direct.connections(), {program.name: program.memory() for program in self.programs}
+        )
 
     def answers(self, port: int) -> bool:
         return answers(HOST, port, "/readyz", {200})
@@ -143,7 +148,10 @@ class Stage:
         self._let_customers_in(ends)
 
     def _start_redis(self, ends: ExitStack) -> None:
-        self.redis, url = Redis(self.folder, self.guardian), urlsplit(self.options.redis_url or "redis:///0")
+        self.redis, url = (
+            Redis(self.folder, self.guardian),
+            urlsplit(self.options.redis_url or "redis:///0"),
+        )
         if self.options.redis_url:
             self.redis.host, self.redis.port = url.hostname or HOST, url.port or 6379
         else:
@@ -188,7 +196,9 @@ class Stage:
         self.database_url = url
         manage("migrate", "--verbosity=0", environment=self._environment())
         plain = parts._replace(scheme="postgresql").geturl()
-        self.direct = PostgresDirect(lambda: psycopg.connect(plain, autocommit=True, options="-c timezone=UTC"))
+        self.direct = PostgresDirect(
+            lambda: psycopg.connect(plain, autocommit=True, options="-c timezone=UTC")
+        )
         if self.query("SELECT count(*) FROM cinema_user")[0][0]:
             raise CannotStart("The given database is not empty: the drill wants one of its own.")
 
@@ -198,8 +208,14 @@ class Stage:
                 self.query(sql)
 
     def _environment(self) -> dict[str, str]:
-        """As near to production as loopback is; of the caller's own environment nothing that is a setting."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        """As near to production as loopback is; of the caller's own environment nothing that is a
+        setting.
+        """
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "TMPDIR")
+            if name in os.environ
+        }
         made = {
             "DEBUG": "off",
             "SECRET_KEY": SECRET,
@@ -219,7 +235,10 @@ class Stage:
             "DJANGO_SETTINGS_MODULE": "project.settings",
         }
         if self.options.breaks:
-            made |= {"DJANGO_SETTINGS_MODULE": "tests.faults.controls.settings", "DRILL_BREAK": self.options.breaks}
+            made |= {
+                "DJANGO_SETTINGS_MODULE": "tests.faults.controls.settings",
+                "DRILL_BREAK": self.options.breaks,
+            }
         return kept | made
 
     def _start_programs(self, ends: ExitStack) -> None:
@@ -233,11 +252,18 @@ class Stage:
         self.worker, self.beat = (self.keeper.add(made[name]) for name in ("worker", "beat"))
 
     def _let_customers_in(self, ends: ExitStack) -> None:
-        clients = [Client(self.journal, self.api_port, f"customer{number}") for number in range(1, CUSTOMERS + 3)]
+        clients = [
+            Client(self.journal, self.api_port, f"customer{number}")
+            for number in range(1, CUSTOMERS + 3)
+        ]
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(Client.sign_up, clients))
-        wait_until(lambda: "ready." in self.worker.log.read_text(), START_SECONDS, "the worker's start")
-        *crowd, self.guest, self.other = clients  # two who ask for nothing but what a fault or the runner wants
+        wait_until(
+            lambda: "ready." in self.worker.log.read_text(), START_SECONDS, "the worker's start"
+        )
+        *crowd, self.guest, self.other = (
+            clients  # two who ask for nothing but what a fault or the runner wants
+        )
         self.crowd = Crowd(crowd, self.shows, SEATS, self.options.seed)
         ends.callback(self.crowd.close)
 

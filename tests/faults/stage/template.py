@@ -1,4 +1,6 @@
-"""A migrated, empty database, made once and copied: initdb and the migrations would cost every drill ten seconds."""
+"""A migrated, empty database, made once and copied: initdb and the migrations would cost every
+drill ten seconds.
+"""
 
 import hashlib
 import os
@@ -37,7 +39,9 @@ def migrated_sqlite(file: Path, environment: dict[str, str]) -> None:
 
 
 def _migrate(environment: dict[str, str], url: str) -> None:
-    """With the product's own settings: those of a broken guard may not pass the checks in front of it."""
+    """With the product's own settings: those of a broken guard may not pass the checks in front of
+    it.
+    """
     own = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "project.settings"}
     manage("migrate", "--verbosity=0", environment=environment | own)
 

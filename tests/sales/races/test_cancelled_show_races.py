@@ -1,4 +1,6 @@
-"""A show that is cancelled against all that happens to its bookings at that moment, with the controls that lose."""
+"""A show that is cancelled against all that happens to its bookings at that moment, with the
+controls that lose.
+"""
 
 import threading
 import time
@@ -49,7 +51,10 @@ def again(act: Callable[[], Any]) -> Any:
 
 
 def stories() -> list[tuple[str, ...]]:
-    return [tuple(one.events.order_by("id").values_list("kind", flat=True)) for one in Booking.objects.order_by("pk")]
+    return [
+        tuple(one.events.order_by("id").values_list("kind", flat=True))
+        for one in Booking.objects.order_by("pk")
+    ]
 
 
 def mails_of_cancellations() -> int:
@@ -57,7 +62,9 @@ def mails_of_cancellations() -> int:
 
 
 def sell_while_a_clerk_cancels(monkeypatch) -> list[str]:
-    """Whose answer came first: the sale has read its show, and has not been written, when the clerk cancels it."""
+    """Whose answer came first: the sale has read its show, and has not been written, when the clerk
+    cancels it.
+    """
     show, caller, clerk = a_show(), a_caller(), a_clerk()
     insert, read, answered = step_by_step._insert, threading.Event(), []
 
@@ -149,7 +156,9 @@ def test_a_confirm_against_the_cancellation(turn):
 
 
 def act_while_a_sweep_has_read(monkeypatch, act) -> Booking:
-    """The sweep has read which bookings are live, and writes a little later; meanwhile somebody else acts."""
+    """The sweep has read which bookings are live, and writes a little later; meanwhile somebody
+    else acts.
+    """
     customer, clerk = a_caller(), a_clerk()
     booking = a_booking(customer)
     bookings.cancel_show(clerk, booking.show_id)
@@ -185,7 +194,9 @@ def test_one_cancellation_and_one_mail_whoever_is_at_it_too(monkeypatch, act):
 
 @one_writer_has_no_race
 @pytest.mark.parametrize("act", ACTS, ids=["the customer's cancel", "another sweep"])
-def test_control_without_the_bookings_lock_it_is_cancelled_and_mailed_twice(settings, monkeypatch, act):
+def test_control_without_the_bookings_lock_it_is_cancelled_and_mailed_twice(
+    settings, monkeypatch, act
+):
     without_locks(settings, monkeypatch)
     monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_: rows._chain())
 
@@ -230,7 +241,9 @@ def test_a_customer_whose_cancel_is_under_way_is_left_for_later(monkeypatch):
 
 
 def test_sweeps_cancels_confirms_and_expiry_all_at_once():
-    """Nobody deadlocks, every booking has one end, and every customer one mail for what the sweep ended."""
+    """Nobody deadlocks, every booking has one end, and every customer one mail for what the sweep
+    ended.
+    """
     show, clerk, customers = a_show(), a_clerk(), [a_caller() for _ in range(3 if on_sqlite else 8)]
     for number, customer in enumerate(customers):
         for seat in range(4):
@@ -241,8 +254,16 @@ def test_sweeps_cancels_confirms_and_expiry_all_at_once():
 
     def by_hand(customer):
         def act():
-            mine = list(Booking.objects.filter(user=customer.user_id).order_by("-pk").values_list("pk", flat=True))
-            for verb, pk in ((bookings.confirm, mine[0]), (bookings.cancel, mine[1]), (bookings.cancel, mine[2])):
+            mine = list(
+                Booking.objects.filter(user=customer.user_id)
+                .order_by("-pk")
+                .values_list("pk", flat=True)
+            )
+            for verb, pk in (
+                (bookings.confirm, mine[0]),
+                (bookings.cancel, mine[1]),
+                (bookings.cancel, mine[2]),
+            ):
                 try:
                     patiently(lambda: verb(customer, pk))  # noqa: B023 - at once
                 except Refusal:
@@ -258,14 +279,27 @@ def test_sweeps_cancels_confirms_and_expiry_all_at_once():
         return bookings_ended
 
     acts = [by_hand(customer) for customer in customers]
-    results = race(lambda: again(lambda: bookings.cancel_show(clerk, show.pk)), *acts, sweep_often, sweep_often)
+    results = race(
+        lambda: again(lambda: bookings.cancel_show(clerk, show.pk)), *acts, sweep_often, sweep_often
+    )
 
     assert [result for result in results if isinstance(result, Exception)] == []
     sweep_all()
     patiently(bookings.expire_stale)
-    ends = {("booked", "cancelled"), ("held", "booked", "cancelled"), ("held", "cancelled"), ("held", "expired")}
+    ends = {
+        ("booked", "cancelled"),
+        ("held", "booked", "cancelled"),
+        ("held", "cancelled"),
+        ("held", "expired"),
+    }
     assert set(stories()) <= ends
     mailed = BookingEvent.objects.exclude(mailed_with=None)
-    assert mailed.values("booking__user").annotate(n=Count("mailed_with", distinct=True)).filter(n__gt=1).count() == 0
+    assert (
+        mailed.values("booking__user")
+        .annotate(n=Count("mailed_with", distinct=True))
+        .filter(n__gt=1)
+        .count()
+        == 0
+    )
     assert deliveries.queue_due() != []
     assert not BookingSeat.objects.filter(taken=True).exists()

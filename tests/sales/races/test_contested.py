@@ -1,4 +1,6 @@
-"""Hundreds of races for the same few seats: no seat sold twice, and no answer or story that cannot be."""
+"""Hundreds of races for the same few seats: no seat sold twice, and no answer or story that cannot
+be.
+"""
 
 import os
 import random
@@ -40,11 +42,15 @@ STATUS_OF = {"held": "pending"}
 
 
 class Crowd:
-    """Customers who act all at one moment, race by race. They keep their connections, as a server's threads do."""
+    """Customers who act all at one moment, race by race. They keep their connections, as a server's
+    threads do.
+    """
 
     def __init__(self):
         self.callers = [a_caller() for _ in range(CUSTOMERS)]
-        self.start, self.end = (threading.Barrier(CUSTOMERS + 1, timeout=PATIENCE_SECONDS) for _ in range(2))
+        self.start, self.end = (
+            threading.Barrier(CUSTOMERS + 1, timeout=PATIENCE_SECONDS) for _ in range(2)
+        )
         self.acts, self.results = [], [None] * CUSTOMERS
         self.pool = ThreadPoolExecutor(CUSTOMERS)
         self.lives = [self.pool.submit(self._live, number) for number in range(CUSTOMERS)]
@@ -118,7 +124,9 @@ ACTS = [book, book, hold, hold, hold_and_confirm, book_and_cancel, hold_and_canc
 
 
 def shows(count: int) -> list[int]:
-    """Far apart on one screen, and written at once: the rules of a programme are not what is raced for here."""
+    """Far apart on one screen, and written at once: the rules of a programme are not what is raced
+    for here.
+    """
     movie, screen, first = a_movie(), a_screen(), timezone.now() + timedelta(days=1)
     times = [first + timedelta(days=n) for n in range(count)]
     rows = [Show(movie=movie, screen=screen, total_seats=SEATS, date_time=time) for time in times]
@@ -127,7 +135,9 @@ def shows(count: int) -> list[int]:
 
 
 def contest(crowd: Crowd, show: int, dice: random.Random) -> None:
-    """One race: the answers do not contradict each other, the rows say what the answers say, and somebody is served."""
+    """One race: the answers do not contradict each other, the rows say what the answers say, and
+    somebody is served.
+    """
     acts = [dice.choice(ACTS)(show, dice.choice(GROUPS)) for _ in range(CUSTOMERS - 1)]
     results = crowd.race([*acts, book(show, dice.choice(GROUPS))])
 
@@ -137,18 +147,27 @@ def contest(crowd: Crowd, show: int, dice: random.Random) -> None:
     assert told
     statuses = dict(Booking.objects.filter(show=show).values_list("pk", "status"))
     assert [statuses[booking["id"]] for booking in told] == [booking["status"] for booking in told]
-    sold = [seat for booking in told if booking["status"] != "cancelled" for seat in booking["seat_numbers"]]
+    sold = [
+        seat
+        for booking in told
+        if booking["status"] != "cancelled"
+        for seat in booking["seat_numbers"]
+    ]
     assert len(sold) == len(set(sold)), told
 
 
 def judge() -> None:
-    """All shows at once: by `taken`, and without it by status and expiry; the holds; and every booking's story."""
+    """All shows at once: by `taken`, and without it by status and expiry; the holds; and every
+    booking's story.
+    """
     live = Q(booking__status="booked") | Q(booking__status="pending", booking__expires_at__gt=Now())
     for sold in (Q(taken=True), live):
         seats = BookingSeat.objects.filter(sold).order_by().values("show", "seat_number")
         assert not seats.annotate(n=Count("pk")).filter(n__gt=1).exists()
     assert not BookingSeat.objects.filter(live, taken=None).exists()
-    assert not BookingSeat.objects.filter(taken=True, booking__status__in=["cancelled", "expired"]).exists()
+    assert not BookingSeat.objects.filter(
+        taken=True, booking__status__in=["cancelled", "expired"]
+    ).exists()
     holds = Booking.objects.filter(status="pending").order_by().values("show", "user")
     assert not holds.annotate(n=Count("pk")).filter(n__gt=1).exists()
     stories = defaultdict(list)

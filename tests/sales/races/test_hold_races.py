@@ -27,18 +27,27 @@ def no_hold_constraint():
 def test_one_hold_a_customer_and_show(with_and_without_redis):
     caller, show = a_caller(), a_show()
 
-    results = race(*[lambda seat=seat: bookings.hold(caller, show.pk, [seat]) for seat in range(1, 11)])
+    results = race(
+        *[lambda seat=seat: bookings.hold(caller, show.pk, [seat]) for seat in range(1, 11)]
+    )
 
     assert kinds(results) == {"HoldLimit": 9, "Outcome": 1}
     assert Booking.objects.filter(holding=True).count() == 1
 
 
 @one_writer_has_no_race
-def test_control_without_constraint_and_locks_a_customer_gets_two_holds(no_hold_constraint, settings, monkeypatch):
+def test_control_without_constraint_and_locks_a_customer_gets_two_holds(
+    no_hold_constraint, settings, monkeypatch
+):
     without_locks(settings, monkeypatch)
     for _ in range(10):
         caller, show = a_caller(), a_show()
-        race(*[lambda seat=seat, c=caller, s=show: bookings.hold(c, s.pk, [seat]) for seat in range(1, 11)])
+        race(
+            *[
+                lambda seat=seat, c=caller, s=show: bookings.hold(c, s.pk, [seat])
+                for seat in range(1, 11)
+            ]
+        )
 
     assert Booking.objects.filter(holding=True).count() > 10
 
@@ -48,7 +57,9 @@ def test_confirm_against_cancel_has_one_story(turn):
     caller = a_caller()
     hold = a_hold(caller)
 
-    results = race(lambda: bookings.confirm(caller, hold.pk), lambda: bookings.cancel(caller, hold.pk))
+    results = race(
+        lambda: bookings.confirm(caller, hold.pk), lambda: bookings.cancel(caller, hold.pk)
+    )
 
     story = list(hold.events.order_by("id").values_list("kind", flat=True))
     assert story in (["held", "booked", "cancelled"], ["held", "cancelled"])
@@ -95,7 +106,11 @@ def test_sweeps_and_a_takeover_expire_a_hold_once():
     show, buyer = a_show(), a_caller()
     holds = [make_stale(a_hold(show=show, seats=(seat,))) for seat in range(1, 9)]
 
-    race(bookings.expire_stale, bookings.expire_stale, lambda: bookings.book(buyer, show.pk, [1, 2, 3]))
+    race(
+        bookings.expire_stale,
+        bookings.expire_stale,
+        lambda: bookings.book(buyer, show.pk, [1, 2, 3]),
+    )
 
     while bookings.expire_stale():
         pass

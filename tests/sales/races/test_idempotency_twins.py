@@ -15,7 +15,9 @@ REUSED = (422, "idempotency_key_reused")
 
 
 def book(api, show, seat=5, key="k", **changes):
-    return api.post(f"/api/shows/{show.pk}/book/", {"seat_number": seat}, Idempotency_Key=key, **changes)
+    return api.post(
+        f"/api/shows/{show.pk}/book/", {"seat_number": seat}, Idempotency_Key=key, **changes
+    )
 
 
 def counts() -> tuple[int, int, int]:
@@ -29,7 +31,9 @@ def test_twenty_twins_have_one_effect_and_one_answer(api):
 
     won = {answer.content for answer in answers if answer.status_code == 201}
     assert len(won) == 1
-    assert {refusal(answer) for answer in answers if answer.status_code != 201} <= {(409, "idempotency_in_progress")}
+    assert {refusal(answer) for answer in answers if answer.status_code != 201} <= {
+        (409, "idempotency_in_progress")
+    }
     assert counts() == (1, 1, 1)
     assert book(api, show).content in won
 
@@ -58,7 +62,10 @@ def test_control_without_the_key_row_twins_sell_several(api, monkeypatch):
 
 def test_twins_of_a_hold_confirm_and_cancel_have_one_effect(api):
     show = a_show()
-    held = race(*[lambda: api.post(f"/api/shows/{show.pk}/hold/", {"seat_number": 5}, Idempotency_Key="h")] * 4)
+    held = race(
+        *[lambda: api.post(f"/api/shows/{show.pk}/hold/", {"seat_number": 5}, Idempotency_Key="h")]
+        * 4
+    )
     path = f"/api/bookings/{Booking.objects.get().pk}"
     confirmed = race(*[lambda: api.post(f"{path}/confirm/", Idempotency_Key="c")] * 4)
     cancelled = race(*[lambda: api.post(f"{path}/cancel/", Idempotency_Key="x")] * 4)
@@ -66,4 +73,8 @@ def test_twins_of_a_hold_confirm_and_cancel_have_one_effect(api):
     for answers, status in ((held, 201), (confirmed, 200), (cancelled, 200)):
         assert len({answer.content for answer in answers if answer.status_code == status}) == 1
         assert {answer.status_code for answer in answers} <= {status, 409}
-    assert list(BookingEvent.objects.values_list("kind", flat=True)) == ["held", "booked", "cancelled"]
+    assert list(BookingEvent.objects.values_list("kind", flat=True)) == [
+        "held",
+        "booked",
+        "cancelled",
+    ]

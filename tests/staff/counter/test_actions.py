@@ -39,7 +39,9 @@ def answer(client, show: Show, form: dict) -> list[str]:
 
 
 def at_once(clients: list, url: str, form: dict) -> list[list[str]]:
-    """What each is told who sends the form. Looked up afterwards: a test's client hears of every thread's pages."""
+    """What each is told who sends the form. Looked up afterwards: a test's client hears of every
+    thread's pages.
+    """
     race(*[lambda client=client: client.post(url, form) for client in clients])
     return sorted(sentences(client.get(page("booking_changelist"))) for client in clients)
 
@@ -55,8 +57,12 @@ def test_a_sale_that_is_sent_twice_is_one_and_told_twice():
 
     booking = Booking.objects.get()
     assert told == [[f"Booked: {booking.reference}, seats 5, 6."]] * 2
-    assert logged() == [(client.user, str(booking.pk), "Sold at the counter: seats 5, 6, to walk-in.")]
-    assert answer(client, show, asked(client, show, "sell", seats="5, 6")) == ["Taken: 5, 6. Choose other seats."]
+    assert logged() == [
+        (client.user, str(booking.pk), "Sold at the counter: seats 5, 6, to walk-in.")
+    ]
+    assert answer(client, show, asked(client, show, "sell", seats="5, 6")) == [
+        "Taken: 5, 6. Choose other seats."
+    ]
 
 
 def test_a_double_click_is_one_sale():
@@ -146,7 +152,9 @@ def together(monkeypatch):
 
     def meet(name: str) -> None:
         change, both_read = getattr(bookings, name), threading.Barrier(2)
-        monkeypatch.setattr(bookings, name, lambda *who, **what: (both_read.wait(5), change(*who, **what))[1])
+        monkeypatch.setattr(
+            bookings, name, lambda *who, **what: (both_read.wait(5), change(*who, **what))[1]
+        )
 
     return meet
 
@@ -182,10 +190,15 @@ def test_of_two_calls_that_cancel_a_show_at_once_one_is_logged(together, monkeyp
 
     told = at_once([clerk, other], seats_page(show), {"do": "cancel_show", "confirmed": "yes"})
 
-    assert told == [["The show is cancelled: nothing of it is sold from now on."], ["The show was cancelled before."]]
+    assert told == [
+        ["The show is cancelled: nothing of it is sold from now on."],
+        ["The show was cancelled before."],
+    ]
     assert [message for *_, message in logged()] == ["The whole show cancelled."]
     monkeypatch.undo()
-    assert sentences(post(superuser(), show, "cancel_show", confirmed=False)) == ["The show was cancelled before."]
+    assert sentences(post(superuser(), show, "cancel_show", confirmed=False)) == [
+        "The show was cancelled before."
+    ]
 
 
 # Changed since it was looked at
@@ -239,7 +252,10 @@ def test_a_hold_that_is_confirmed_since_the_list_was_asked_about_stays_booked():
     told = sentences(act(client, "booking", "cancel", hold, booking, **seen, confirmed="yes"))
 
     assert told == [f"{hold}: {CHANGED}", f"Cancelled: {booking}."]
-    assert set(Booking.objects.values_list("pk", "status")) == {(hold.pk, "booked"), (booking.pk, "cancelled")}
+    assert set(Booking.objects.values_list("pk", "status")) == {
+        (hold.pk, "booked"),
+        (booking.pk, "cancelled"),
+    }
     assert sentences(cancel(client, hold)) == [f"Cancelled: {hold}."]
 
 

@@ -57,7 +57,11 @@ def test_a_clerk_holds_confirms_and_cancels_for_a_customer():
     bookings.cancel(clerk, hold.pk)
 
     clerks = clerk.user_id
-    assert events(hold) == [("held", clerks, "none"), ("booked", clerks, "owed"), ("cancelled", clerks, "owed")]
+    assert events(hold) == [
+        ("held", clerks, "none"),
+        ("booked", clerks, "owed"),
+        ("cancelled", clerks, "owed"),
+    ]
 
 
 def test_whoever_has_no_account_is_owed_no_mail():
@@ -92,7 +96,10 @@ def test_several_customers_without_an_account_sit_in_one_show():
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda user: User.objects.filter(pk=user.pk).update(is_active=False), "account is deactivated"),
+        (
+            lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+            "account is deactivated",
+        ),
         (lambda user: user.delete(), "no such customer"),
     ],
 )
@@ -120,7 +127,9 @@ def test_a_seat_that_the_customer_holds_is_told_with_its_booking():
     hold = a_hold(customer, seats=(5, 6))
     clerk = a_clerk(User.objects.get(pk=customer.user_id))
 
-    with pytest.raises(SeatTaken, match=f"This customer holds .* booking {hold.pk} .{hold.reference}.") as refused:
+    with pytest.raises(
+        SeatTaken, match=f"This customer holds .* booking {hold.pk} .{hold.reference}."
+    ) as refused:
         bookings.book(clerk, hold.show_id, [6, 7])
 
     assert refused.value.extra["booking_id"] == hold.pk
@@ -178,7 +187,12 @@ def test_the_walk_in_account_is_made_once():
 def test_nobody_signs_up_under_its_name(anonymous, name, there):
     if there:
         walk_in()
-    body = {"username": name, "email": "a@example.com", "password": PASSWORD, "password_confirm": PASSWORD}
+    body = {
+        "username": name,
+        "email": "a@example.com",
+        "password": PASSWORD,
+        "password_confirm": PASSWORD,
+    }
 
     assert refusal(anonymous.post("/api/signup/", body)) == (409, "username_taken")
 
@@ -190,12 +204,21 @@ def test_nobody_logs_in_as_it_or_gets_a_password_for_it(anonymous):
         logins.reset_password(logins.reset_token(account), "another long passphrase")
     logins.request_reset("")
 
-    assert refusal(anonymous.post("/api/login/", {"username": WALK_IN, "password": "!"})) == (401, "bad_credentials")
+    assert refusal(anonymous.post("/api/login/", {"username": WALK_IN, "password": "!"})) == (
+        401,
+        "bad_credentials",
+    )
     assert not PasswordReset.objects.exists()
 
 
 @pytest.mark.parametrize(
-    "change", [{"password": "argon2$…"}, {"email": "a@example.com"}, {"is_staff": True}, {"is_superuser": True}]
+    "change",
+    [
+        {"password": "argon2$…"},
+        {"email": "a@example.com"},
+        {"is_staff": True},
+        {"is_superuser": True},
+    ],
 )
 def test_the_database_keeps_it_nobodys(change):
     account = walk_in()
@@ -210,9 +233,18 @@ def test_staff_do_not_change_it_in_the_admin(client, page):
     client.force_login(a_customer(is_staff=True, is_superuser=True))
     names = {"password_change": "admin:auth_user_password_change"}
     address = reverse(names.get(page, f"admin:cinema_user_{page}"), args=[account.pk])
-    form = {"username": "mine", "email": "a@example.com", "password1": PASSWORD, "password2": PASSWORD, "post": "yes"}
+    form = {
+        "username": "mine",
+        "email": "a@example.com",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "post": "yes",
+    }
 
-    assert client.post(address, form | {"usable_password": "true", "is_active": "on"}).status_code == 403
+    assert (
+        client.post(address, form | {"usable_password": "true", "is_active": "on"}).status_code
+        == 403
+    )
 
     assert walk_in() == account
 
@@ -223,7 +255,10 @@ def test_the_migration_makes_it_and_may_come_again():
         with connection.schema_editor() as editor:
             migration.make_walk_in(apps, editor)
 
-    assert list(User.objects.order_by("pk").values_list("username", flat=True)) == ["visitor", WALK_IN]
+    assert list(User.objects.order_by("pk").values_list("username", flat=True)) == [
+        "visitor",
+        WALK_IN,
+    ]
     assert User.objects.get(username="visitor") == customer
     assert walk_in().email == ""
 
@@ -231,5 +266,8 @@ def test_the_migration_makes_it_and_may_come_again():
 def test_it_is_not_another_users_lack_of_an_address():
     User.objects.filter(pk=a_customer().pk).update(email="")
 
-    with connection.schema_editor() as editor, pytest.raises(RuntimeError, match="has no e-mail address"):
+    with (
+        connection.schema_editor() as editor,
+        pytest.raises(RuntimeError, match="has no e-mail address"),
+    ):
         migration.make_walk_in(apps, editor)

@@ -1,4 +1,6 @@
-"""The seat map: a clerk sells, cancels, and frees holds in the hall, after a question, and by the API's functions."""
+"""The seat map: a clerk sells, cancels, and frees holds in the hall, after a question, and by the
+API's functions.
+"""
 
 import re
 from datetime import timedelta
@@ -45,7 +47,10 @@ def post(client, show: Show, do: str, *, confirmed: bool = True, **data):
 
 
 def logged() -> list[tuple]:
-    return [(row.user, row.object_id, row.get_change_message()) for row in LogEntry.objects.order_by("pk")]
+    return [
+        (row.user, row.object_id, row.get_change_message())
+        for row in LogEntry.objects.order_by("pk")
+    ]
 
 
 def test_the_hall_shows_what_is_free_held_and_booked():
@@ -69,7 +74,11 @@ def test_the_hall_shows_what_is_free_held_and_booked():
 def test_pressing_a_chosen_seat_gives_it_up_again_without_a_script():
     show = a_show(total_seats=12)
 
-    html = staff(BOX_OFFICE).get(seats_page(show), {"seats": "7,8", "customer": "mia"}).content.decode()
+    html = (
+        staff(BOX_OFFICE)
+        .get(seats_page(show), {"seats": "7,8", "customer": "mia"})
+        .content.decode()
+    )
 
     assert '<a href="?seats=8&amp;customer=mia" data-seat="7">' in html
 
@@ -95,10 +104,16 @@ def test_a_sale_to_a_walk_in_owes_no_mail_and_names_the_clerk():
 
     booking = Booking.objects.get()
     assert sentences(response) == [f"Booked: {booking.reference}, seats 5, 6."]
-    assert (booking.user, booking.seat_numbers, booking.status) == (models.walk_in(), [5, 6], "booked")
+    assert (booking.user, booking.seat_numbers, booking.status) == (
+        models.walk_in(),
+        [5, 6],
+        "booked",
+    )
     event = BookingEvent.objects.get()
     assert (event.actor, event.mail_state) == (client.user, "none")
-    assert logged() == [(client.user, str(booking.pk), "Sold at the counter: seats 5, 6, to walk-in.")]
+    assert logged() == [
+        (client.user, str(booking.pk), "Sold at the counter: seats 5, 6, to walk-in.")
+    ]
     assert booking.reference in response.content.decode()
     assert hall(client, show)[5] == "booked"
 
@@ -140,7 +155,10 @@ def test_a_sale_to_a_customer_by_name_or_mail(typed):
             {"seats": "2", "customer": "nobody"},
             "Nobody has the username or e-mail nobody. Leave it empty for a walk-in.",
         ),
-        ({"seats": "2", "customer": "gone"}, "This customer's account is deactivated. Nothing was sold."),
+        (
+            {"seats": "2", "customer": "gone"},
+            "This customer's account is deactivated. Nothing was sold.",
+        ),
     ],
 )
 def test_a_refusal_is_told_and_nothing_that_was_typed_is_lost(typed, sentence):
@@ -179,8 +197,13 @@ def test_a_pressed_booking_is_cancelled_after_a_question():
 
 def test_a_hold_is_freed_after_a_question():
     hold, client = a_hold(seats=(5,)), staff(BOX_OFFICE)
-    assert "Free the hold…" in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
-    assert "Free this hold?" in post(client, hold.show, "cancel", confirmed=False, booking=hold.pk).content.decode()
+    assert (
+        "Free the hold…" in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    )
+    assert (
+        "Free this hold?"
+        in post(client, hold.show, "cancel", confirmed=False, booking=hold.pk).content.decode()
+    )
 
     done = post(client, hold.show, "cancel", booking=hold.pk)
 
@@ -196,7 +219,9 @@ def test_what_cannot_be_cancelled_is_told():
 
     response = post(client, booking.show, "cancel", booking=booking.pk)
 
-    assert sentences(response) == ["The show has started, so its bookings can no longer be changed."]
+    assert sentences(response) == [
+        "The show has started, so its bookings can no longer be changed."
+    ]
     assert "Cancel this booking…" not in response.content.decode()
     assert "The show has started" in response.content.decode()
     assert Booking.objects.get().status == "booked"
@@ -206,9 +231,14 @@ def test_a_booking_of_another_show_is_not_found_here():
     booking, other, client = a_booking(), a_show(), staff(BOX_OFFICE)
 
     for number in (booking.pk, "9" * 30, "x", ""):
-        response = client.post(seats_page(other), {"do": "cancel", "booking": number, "confirmed": "yes"})
+        response = client.post(
+            seats_page(other), {"do": "cancel", "booking": number, "confirmed": "yes"}
+        )
         assert response.status_code == 404, number
-    assert booking.reference not in client.get(seats_page(other), {"booking": booking.pk}).content.decode()
+    assert (
+        booking.reference
+        not in client.get(seats_page(other), {"booking": booking.pk}).content.decode()
+    )
     assert Booking.objects.get().status == "booked"
 
 
@@ -216,9 +246,14 @@ def test_the_picture_is_fetched_alone_with_the_chosen_seats():
     show, client = a_show(total_seats=9), staff(BOX_OFFICE)
     a_booking(show=show, seats=(3,))
 
-    html = client.get(reverse("admin:cinema_show_seats_picture", args=[show.pk]), {"seats": "4"}).content.decode()
+    html = client.get(
+        reverse("admin:cinema_show_seats_picture", args=[show.pk]), {"seats": "4"}
+    ).content.decode()
 
-    assert {number: kind for number, _, kind in KINDS.findall(html) if kind != "free"} == {"3": "booked", "4": "chosen"}
+    assert {number: kind for number, _, kind in KINDS.findall(html) if kind != "free"} == {
+        "3": "booked",
+        "4": "chosen",
+    }
     assert "<html" not in html
 
 
@@ -255,7 +290,9 @@ def test_the_whole_show_is_cancelled_after_a_question_that_names_the_numbers():
     assert re.search(r"[12] of 3 bookings are done", client.get(seats_page(show)).content.decode())
     bookings.cancel_bookings_of_cancelled_shows(10)
     assert "3 of 3 bookings are done" in client.get(seats_page(show)).content.decode()
-    assert sentences(post(client, show, "sell", seats="9")) == ["The show is cancelled, so nothing is sold for it."]
+    assert sentences(post(client, show, "sell", seats="9")) == [
+        "The show is cancelled, so nothing is sold for it."
+    ]
 
 
 def test_a_show_that_is_not_there_is_not_found():
@@ -284,7 +321,10 @@ def test_a_hold_that_was_confirmed_since_the_question_is_not_freed_by_its_answer
 
     again = client.post(seats_page(show), asked.context["fields"] | {"confirmed": "yes"})
 
-    assert (asked.context["title"], again.context["title"]) == ("Free this hold?", "Cancel this booking?")
+    assert (asked.context["title"], again.context["title"]) == (
+        "Free this hold?",
+        "Cancel this booking?",
+    )
     assert Booking.objects.get(pk=hold.pk).status == "booked"
     client.post(seats_page(show), again.context["fields"] | {"confirmed": "yes"})
     assert Booking.objects.get(pk=hold.pk).status == "cancelled"

@@ -19,7 +19,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_hold_is_sold_after_a_question():
     mia, client = a_customer("mia"), staff(BOX_OFFICE)
     hold = a_hold(a_caller(mia), seats=(5, 6))
-    assert "Sell this hold…" in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    assert (
+        "Sell this hold…"
+        in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    )
 
     question = post(client, hold.show, "confirm", confirmed=False, booking=hold.pk).content.decode()
     assert "Sell this hold?" in question
@@ -33,7 +36,9 @@ def test_a_hold_is_sold_after_a_question():
     assert (event.booking.status, event.kind) == ("booked", "booked")
     assert (event.actor, event.mail_state) == (client.user, "owed")
     assert logged() == [(client.user, str(hold.pk), "Hold sold at the counter.")]
-    assert sentences(post(client, hold.show, "confirm", booking=hold.pk)) == [f"{hold}: it was booked before."]
+    assert sentences(post(client, hold.show, "confirm", booking=hold.pk)) == [
+        f"{hold}: it was booked before."
+    ]
     assert len(logged()) == 1
 
 
@@ -61,7 +66,10 @@ def test_what_cannot_be_sold_of_a_hold_is_told(spoil):
 
     assert answer(client, hold.show, form) == [sentence]
 
-    assert "Sell this hold…" not in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    assert (
+        "Sell this hold…"
+        not in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    )
     assert not Booking.objects.filter(status="booked").exists()
     assert logged() == []
 
@@ -69,7 +77,10 @@ def test_what_cannot_be_sold_of_a_hold_is_told(spoil):
 def test_who_may_only_look_sells_no_hold():
     hold, client = a_hold(), staff(["view_show", "view_booking"])
 
-    assert "Sell this hold…" not in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    assert (
+        "Sell this hold…"
+        not in client.get(seats_page(hold.show), {"booking": hold.pk}).content.decode()
+    )
     data = {"do": "confirm", "booking": hold.pk, "confirmed": "yes"}
     assert client.post(seats_page(hold.show), data).status_code == 403
     assert Booking.objects.get().status == "pending"

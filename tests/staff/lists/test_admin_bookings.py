@@ -1,4 +1,6 @@
-"""Bookings and their mails in the admin: found, filtered, cancelled by the functions of the API, never edited."""
+"""Bookings and their mails in the admin: found, filtered, cancelled by the functions of the API,
+never edited.
+"""
 
 from datetime import timedelta
 
@@ -58,7 +60,14 @@ def test_bookings_are_found_by_reference_customer_and_film():
     a_booking()
     client = staff(BOX_OFFICE)
 
-    for typed in (booking.reference, booking.reference.lower(), "mia", "MIA@example.com", "alraune", "Alraune mia"):
+    for typed in (
+        booking.reference,
+        booking.reference.lower(),
+        "mia",
+        "MIA@example.com",
+        "alraune",
+        "Alraune mia",
+    ):
         assert rows(client.get(page("booking_changelist"), {"q": typed})) == [booking], typed
     assert rows(client.get(page("booking_changelist"), {"q": "nothing like that"})) == []
 
@@ -90,7 +99,9 @@ def test_nobody_adds_edits_or_deletes_a_booking_by_hand():
     booking, client = a_booking(), superuser()
 
     assert client.get(page("booking_add")).status_code == 403
-    assert client.post(page("booking_change", booking.pk), {"status": "cancelled"}).status_code == 403
+    assert (
+        client.post(page("booking_change", booking.pk), {"status": "cancelled"}).status_code == 403
+    )
     assert client.post(page("booking_delete", booking.pk), {"post": "yes"}).status_code == 403
     assert "delete_selected" not in client.get(page("booking_changelist")).content.decode()
 
@@ -188,7 +199,9 @@ def test_events_are_filtered_by_kind_and_mail_and_never_edited():
     a_hold()
     owed, sent, failed = (a_booking().events.get() for _ in range(3))
     BookingEvent.objects.filter(pk=sent.pk).update(mail_due_at=None, mail_sent_at=timezone.now())
-    BookingEvent.objects.filter(pk=failed.pk).update(mail_due_at=None, mail_failed_at=timezone.now())
+    BookingEvent.objects.filter(pk=failed.pk).update(
+        mail_due_at=None, mail_failed_at=timezone.now()
+    )
     client = superuser()
 
     def found(**query) -> list[BookingEvent]:
@@ -205,13 +218,18 @@ def test_events_are_filtered_by_kind_and_mail_and_never_edited():
 @pytest.mark.django_db(transaction=True)
 def test_a_failed_mail_is_sent_again_and_a_sent_one_is_not():
     failed, sent = (a_booking().events.get() for _ in range(2))
-    BookingEvent.objects.filter(pk=failed.pk).update(mail_due_at=None, mail_failed_at=timezone.now(), mail_error="550")
+    BookingEvent.objects.filter(pk=failed.pk).update(
+        mail_due_at=None, mail_failed_at=timezone.now(), mail_error="550"
+    )
     BookingEvent.objects.filter(pk=sent.pk).update(mail_due_at=None, mail_sent_at=timezone.now())
 
     response = act(staff(BOX_OFFICE), "bookingevent", "send_again", failed, sent)
 
     assert sentences(response) == ["Failed mails that will be sent again: 1."]
-    assert [BookingEvent.objects.get(pk=event.pk).mail_state for event in (failed, sent)] == ["owed", "sent"]
+    assert [BookingEvent.objects.get(pk=event.pk).mail_state for event in (failed, sent)] == [
+        "owed",
+        "sent",
+    ]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -33,7 +33,10 @@ def test_the_pages_of_a_film_and_of_a_screen_ask_few_questions_for_many_shows():
     shows(movie=movie)
     shows(screen=screen)
 
-    asked = [queries(client, page("movie_delete", movie.pk)), queries(client, page("screen_delete", screen.pk))]
+    asked = [
+        queries(client, page("movie_delete", movie.pk)),
+        queries(client, page("screen_delete", screen.pk)),
+    ]
 
     assert max(asked) <= 20, asked
 
@@ -44,11 +47,18 @@ def test_many_chosen_shows_are_deleted_with_few_questions():
     with CaptureQueriesContext(connection) as asking:
         question = text(act(client, "show", "delete_selected", *chosen))
     with CaptureQueriesContext(connection) as deleting_them:
-        data = {"action": "delete_selected", "_selected_action": [show.pk for show in chosen], "post": "yes"}
+        data = {
+            "action": "delete_selected",
+            "_selected_action": [show.pk for show in chosen],
+            "post": "yes",
+        }
         client.post(page("show_changelist"), data)
 
     assert all(str(show) in question for show in chosen)
-    assert (len(asking) <= 20, len(deleting_them) <= 20) == (True, True), (len(asking), len(deleting_them))
+    assert (len(asking) <= 20, len(deleting_them) <= 20) == (True, True), (
+        len(asking),
+        len(deleting_them),
+    )
     assert not Show.objects.exists()
 
 

@@ -14,7 +14,9 @@ from tests.support.staff import page, queries, rows, superuser
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("name", ["show", "booking", "bookingevent", "movie", "user", "authsession"])
+@pytest.mark.parametrize(
+    "name", ["show", "booking", "bookingevent", "movie", "user", "authsession"]
+)
 def test_a_list_asks_as_much_for_twenty_rows_as_for_one(name):
     client = superuser()
     a_booking()
@@ -30,7 +32,12 @@ def test_a_list_asks_as_much_for_twenty_rows_as_for_one(name):
 def test_no_page_of_a_row_asks_more_than_twenty_times():
     client, booking = superuser(), a_booking(seats=(1, 2, 3))
 
-    shown = {"booking": booking, "show": booking.show, "movie": booking.show.movie, "user": booking.user}
+    shown = {
+        "booking": booking,
+        "show": booking.show,
+        "movie": booking.show.movie,
+        "user": booking.user,
+    }
     for name, row in shown.items():
         assert queries(client, page(f"{name}_change", row.pk)) <= 20, name
 
@@ -71,7 +78,11 @@ def test_what_is_typed_is_looked_for_without_a_join_over_all_bookings():
     ):
         with CaptureQueriesContext(connection) as captured:
             client.get(page(f"{name}_changelist"), {"q": typed})
-        asked = [query["sql"] for query in captured if f'"cinema_{name}"' in query["sql"].replace("`", '"')]
+        asked = [
+            query["sql"]
+            for query in captured
+            if f'"cinema_{name}"' in query["sql"].replace("`", '"')
+        ]
         assert asked
         assert not [sql for sql in asked if "LIKE" in sql], name
 
@@ -105,7 +116,9 @@ def test_an_odd_choice_is_refused_by_every_action(chosen):
     assert len(asked) > 10
 
     for url, name in asked:
-        refused = client.post(url, {"action": name, "_selected_action": [booking.pk, chosen], "confirmed": "yes"})
+        refused = client.post(
+            url, {"action": name, "_selected_action": [booking.pk, chosen], "confirmed": "yes"}
+        )
         taken = client.post(url, {"action": name, "_selected_action": ["9" * 18]})
 
         assert (refused.status_code, taken.status_code in (200, 302)) == (400, True), (url, name)

@@ -1,4 +1,6 @@
-"""The programme in the admin: counts, filters, refusals at the field, and two clerks who save at once."""
+"""The programme in the admin: counts, filters, refusals at the field, and two clerks who save at
+once.
+"""
 
 import threading
 import time
@@ -111,18 +113,33 @@ def test_programme_staff_add_a_film_a_screen_and_a_show():
     client.post(page("movie_add"), {"title": "Alraune", "duration_minutes": 108})
     client.post(page("screen_add"), {"name": "Balcony"})
     movie, screen = Movie.objects.get(title="Alraune"), a_screen()
-    show = Show(movie=movie, screen=screen, date_time=timezone.now().replace(microsecond=0) + DAY, total_seats=9)
+    show = Show(
+        movie=movie,
+        screen=screen,
+        date_time=timezone.now().replace(microsecond=0) + DAY,
+        total_seats=9,
+    )
     response = client.post(page("show_add"), show_form(show))
 
     assert response.status_code == 302
     saved = Show.objects.get()
-    assert (saved.movie, saved.screen, saved.date_time, saved.total_seats) == (movie, screen, show.date_time, 9)
+    assert (saved.movie, saved.screen, saved.date_time, saved.total_seats) == (
+        movie,
+        screen,
+        show.date_time,
+        9,
+    )
 
 
 @pytest.mark.django_db
 def test_foreign_keys_are_chosen_by_typing():
     show, client = a_show(), staff(PROGRAMME)
-    query = {"app_label": "cinema", "model_name": "show", "field_name": "movie", "term": show.movie.title}
+    query = {
+        "app_label": "cinema",
+        "model_name": "show",
+        "field_name": "movie",
+        "term": show.movie.title,
+    }
 
     results = client.get(reverse("admin:autocomplete"), query).json()["results"]
 
@@ -156,7 +173,9 @@ def test_a_film_that_gets_too_long_is_refused_at_the_duration():
     show = a_show(movie=movie)
     a_show(movie=a_movie(), screen=show.screen, date_time=show.date_time + 2 * HOUR)
 
-    response = staff(PROGRAMME).post(page("movie_change", movie.pk), {"title": movie.title, "duration_minutes": 110})
+    response = staff(PROGRAMME).post(
+        page("movie_change", movie.pk), {"title": movie.title, "duration_minutes": 110}
+    )
 
     assert list(errors(response)) == ["duration_minutes"]
     assert Movie.objects.get(pk=movie.pk).duration_minutes == 100
@@ -166,8 +185,17 @@ def test_a_film_that_gets_too_long_is_refused_at_the_duration():
 @pytest.mark.parametrize("name", ["show", "movie", "screen", "user"])
 def test_what_has_bookings_is_protected_and_the_page_says_by_what(name):
     booking, client = a_booking(), superuser()
-    row = {"show": booking.show, "movie": booking.show.movie, "screen": booking.show.screen, "user": booking.user}[name]
-    what = page("show_change", booking.show_id) if name == "screen" else page("booking_change", booking.pk)
+    row = {
+        "show": booking.show,
+        "movie": booking.show.movie,
+        "screen": booking.show.screen,
+        "user": booking.user,
+    }[name]
+    what = (
+        page("show_change", booking.show_id)
+        if name == "screen"
+        else page("booking_change", booking.pk)
+    )
 
     one = client.post(page(f"{name}_delete", row.pk), {"post": "yes"})
     several = act(client, name, "delete_selected", row, post="yes")
@@ -198,7 +226,9 @@ def test_of_two_clerks_who_add_shows_at_once_one_reads_why_not():
     drafts = [show_form(show, date_time=show.date_time + DAY, movie=a_movie().pk) for _ in range(2)]
     clerks = [staff(PROGRAMME) for _ in drafts]
 
-    answers = race(*[lambda c=c, d=d: c.post(page("show_add"), d) for c, d in zip(clerks, drafts, strict=True)])
+    answers = race(
+        *[lambda c=c, d=d: c.post(page("show_add"), d) for c, d in zip(clerks, drafts, strict=True)]
+    )
 
     refused, saved = sorted(answers, key=lambda answer: answer.status_code)
     assert saved.status_code == 302
@@ -227,11 +257,15 @@ def test_a_save_does_not_undo_what_another_writes_at_that_moment():
     assert (show.total_seats, show.cancelled_at is not None) == (120, True)
 
 
-@pytest.mark.skipif(on_sqlite, reason="SQLite has one writer at a time: nothing slips in behind a check")
+@pytest.mark.skipif(
+    on_sqlite, reason="SQLite has one writer at a time: nothing slips in behind a check"
+)
 @pytest.mark.django_db(transaction=True)
 def test_what_slips_in_behind_the_forms_check_is_told_and_not_a_fault(monkeypatch):
     checked, clerks = threading.Barrier(2), [staff(PROGRAMME), staff(PROGRAMME)]
-    monkeypatch.setattr(Movie, "validate_constraints", lambda *_, **__: checked.wait(10))  # after the unique check
+    monkeypatch.setattr(
+        Movie, "validate_constraints", lambda *_, **__: checked.wait(10)
+    )  # after the unique check
     form = {"title": "Alraune", "duration_minutes": 108}
 
     answers = race(*[lambda c=c: c.post(page("movie_add"), form) for c in clerks])

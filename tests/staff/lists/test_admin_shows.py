@@ -15,7 +15,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-@pytest.mark.parametrize(("clock", "nights_ago"), [("01:30", 1), ("03:59", 1), ("04:00", 0), ("20:00", 0)])
+@pytest.mark.parametrize(
+    ("clock", "nights_ago"), [("01:30", 1), ("03:59", 1), ("04:00", 0), ("20:00", 0)]
+)
 def test_a_night_goes_on_until_four(monkeypatch, clock, nights_ago):
     moment = datetime.combine(localtime().date(), time.fromisoformat(clock), UTC)
     monkeypatch.setattr(filters, "localtime", lambda: moment)
@@ -25,7 +27,11 @@ def test_a_night_goes_on_until_four(monkeypatch, clock, nights_ago):
         for after in (-timedelta(minutes=1), 0 * HOUR, 18 * HOUR, DAY - timedelta(minutes=1), DAY)
     )
 
-    assert rows(staff(PROGRAMME).get(page("show_changelist"), {"day": "tonight"})) == [first, evening, last]
+    assert rows(staff(PROGRAMME).get(page("show_changelist"), {"day": "tonight"})) == [
+        first,
+        evening,
+        last,
+    ]
 
 
 def test_the_list_of_shows_is_sorted_by_no_count_of_seats():
@@ -54,7 +60,10 @@ def test_a_show_is_cancelled_from_the_list_by_the_question_of_its_seat_map():
     assert not Show.objects.filter(cancelled_at__isnull=False).exists()
     client.post(question.context["to"], question.context["fields"] | {"confirmed": "yes"})
     assert list(Show.objects.filter(cancelled_at__isnull=False)) == [shows[0]]
-    assert sentences(act(client, "show", "cancel_show", shows[0]))[-1] == "The show was cancelled before."
+    assert (
+        sentences(act(client, "show", "cancel_show", shows[0]))[-1]
+        == "The show was cancelled before."
+    )
 
 
 def test_who_may_not_change_shows_cancels_none_from_the_list():
@@ -64,4 +73,6 @@ def test_who_may_not_change_shows_cancels_none_from_the_list():
 
     assert Show.objects.get().cancelled_at is None
     move_start(show, -HOUR)
-    assert sentences(act(superuser(), "show", "cancel_show", show, confirmed="yes")) == [ShowStarted.detail]
+    assert sentences(act(superuser(), "show", "cancel_show", show, confirmed="yes")) == [
+        ShowStarted.detail
+    ]

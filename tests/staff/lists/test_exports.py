@@ -1,4 +1,6 @@
-"""Bookings as CSV: streamed in parts, one row each, in the cinema's time, and nothing that a spreadsheet would run."""
+"""Bookings as CSV: streamed in parts, one row each, in the cinema's time, and nothing that a
+spreadsheet would run.
+"""
 
 import csv
 import io
@@ -85,17 +87,23 @@ def test_all_that_the_list_finds_are_exported_and_not_its_page_alone(monkeypatch
 
     response = export(staff(BOX_OFFICE), booked[0], select_across="1", query="status=booked")
 
-    assert [row["Reference"] for row in lines(response)] == [booking.reference for booking in reversed(booked)]
+    assert [row["Reference"] for row in lines(response)] == [
+        booking.reference for booking in reversed(booked)
+    ]
 
 
-def test_the_database_is_asked_part_by_part_as_the_reader_goes_on(monkeypatch, django_assert_num_queries):
+def test_the_database_is_asked_part_by_part_as_the_reader_goes_on(
+    monkeypatch, django_assert_num_queries
+):
     monkeypatch.setattr(exports, "AT_ONCE", 2)
     show = a_show()
     for seat in range(1, 6):
         a_booking(show=show, seats=(seat,))
 
     with django_assert_num_queries(0):
-        stream = iter(exports.bookings_csv(Booking.objects.all(), with_customers=True).streaming_content)
+        stream = iter(
+            exports.bookings_csv(Booking.objects.all(), with_customers=True).streaming_content
+        )
         next(stream)
     with django_assert_num_queries(4):
         assert next(stream).count(b"\n") == 2

@@ -1,4 +1,6 @@
-"""A process that finds this on its path lives DRILL_CLOCK seconds ahead: what Python asks of the clock is shifted."""
+"""A process that finds this on its path lives DRILL_CLOCK seconds ahead: what Python asks of the
+clock is shifted.
+"""
 
 import datetime
 import os
