@@ -47,7 +47,7 @@ def fresh_redis_and_no_throttles(settings):
     """Every test starts with an empty Redis, a closed breaker, and no throttle but the one it sets."""
     get_redis_connection("default").flushdb()
     caches["local"].clear()
-    redis.redis.__init__()
+    redis.breaker.__init__()
     settings.THROTTLES = dict.fromkeys(settings.THROTTLES)
 
 

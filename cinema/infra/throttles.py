@@ -62,10 +62,9 @@ def throttle(scope: str, who: object) -> Throttle | None:
 def check(scope: str, *who: object) -> None:
     """Count this call against each of `who` (an account, an address). Raises Throttled."""
     for window in filter(None, (throttle(scope, name) for name in who)):
-        window.judge(_count(window) if settings.REDIS_URL else None)
+        window.judge(_count(window))
 
 
 def _count(window: Throttle) -> int | None:
-    return redis.redis.ask(
-        lambda: int(redis.call("EVAL", COUNT, 1, window.key, window.period)), otherwise=None
-    )
+    count: int | None = redis.ask("EVAL", COUNT, 1, window.key, window.period)
+    return count

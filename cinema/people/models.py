@@ -12,8 +12,8 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from cinema.infra import redis
 from cinema.infra.outbox import OwedMail
+from cinema.people import ended_logins
 
 WALK_IN = "walk-in"
 
@@ -109,9 +109,8 @@ class LoginQuerySet(models.QuerySet["AuthSession"]):
         users = set(self.filter(revoked_at=None).values_list("user", flat=True))
         ended = self.filter(revoked_at=None).update(revoked_at=Now())
         for user in users:
-            transaction.on_commit(
-                partial(redis.distrust, user)
-            )  # no network call inside the transaction
+            # No network call inside the transaction.
+            transaction.on_commit(partial(ended_logins.mark, user))
         return ended
 
     def ended(self) -> LoginQuerySet:

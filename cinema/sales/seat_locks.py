@@ -3,18 +3,17 @@
 * A lock is per seat, so two customers meet only where they want the same seat.
 * All seats of a request are taken in one round trip, or none: no two requests can wait for each other. The same trip
   counts the customer's call against THROTTLE_BOOKING.
-* The lock wraps the transaction, never the other way round, and is released behind the commit. Nobody waits for that.
+* The lock wraps the transaction, never the other way round, and is released after the commit. Nobody waits for that.
 * Its value is customer and random token. Another's refuses; the same customer's passes, so that an honest retry is
   not refused by its own first attempt, and the first attempt's release does not open the second's lock.
 * It is dead after seconds, whatever became of its owner. Without Redis the database alone says who gets the seat.
 
 A mark remembers for a second that a seat is booked, so that the crowd in front of a full hall is
 refused without the database. A refusal by the database sets it; a cancel deletes it before it
-answers. So that a slow refusal cannot set it again behind the cancel, it is set only if nothing of
+answers. So that a slow refusal cannot set it again after the cancel, it is set only if nothing of
 the show was given back since the request began.
 """
 
-import hashlib
 import random
 import time
 from collections.abc import Iterator
@@ -22,11 +21,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from django.conf import settings
-from redis.exceptions import NoScriptError
 
 from cinema.errors import SeatContended, SeatTaken
 from cinema.infra import metrics, redis
 from cinema.infra.throttles import Throttle
+from cinema.people import ended_logins
 
 LOCK_SECONDS = 5  # longer than any booking transaction: the database gives up on a lock after 1 s
 
@@ -36,7 +35,7 @@ GIVEN_BACK_SECONDS = 60  # longer than any request
 # KEYS: throttle, count of what was given back, the customer's ended login, then a lock and then a
 # mark a seat. Answers the calls of this window, which seat is another's if any, whether all are
 # marked, and the count.
-ACQUIRE = """
+ACQUIRE = redis.Script("""
 local period, limit, owner, n = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], (#KEYS - 3) / 2
 local calls = 0
 if period > 0 then
@@ -53,8 +52,7 @@ for i = 4, 3 + n do
 end
 for i = 4, 3 + n do redis.call('SET', KEYS[i], owner .. ARGV[4], 'EX', ARGV[5]) end
 return {calls, 0, 0, redis.call('GET', KEYS[2]) or ''}
-"""
-ACQUIRE_SHA = hashlib.sha1(ACQUIRE.encode(), usedforsecurity=False).hexdigest()
+""")
 # KEYS: the count, then n locks, then the marks to set.
 RELEASE = """
 local n = tonumber(ARGV[2])
@@ -109,7 +107,7 @@ def locked(
     held: _Held | None = None
     sold: list[int] = []
     if settings.REDIS_URL:
-        held = _asked(show_id, seats, user_id, throttle, token, ask_marks)
+        held = _acquire(show_id, seats, user_id, throttle, token, ask_marks)
     if throttle:
         throttle.judge(held.calls if held else None)
     if held and held.marked:
@@ -135,36 +133,16 @@ def locked(
 
 
 def give_back(show_id: int, seats: list[int]) -> None:
-    """Delete the marks of seats that are free again. Behind the commit and before the answer."""
-    if settings.REDIS_URL:
-        keys = [_count_of(show_id), *(mark_of(show_id, seat) for seat in seats)]
-        words: tuple[redis.Word, ...] = ("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS)
-        for _ in range(
-            2
-        ):  # the second on a new connection, should this one have been closed while it was idle
-            if redis.redis.ask(lambda: redis.call(*words), otherwise=None):
-                return
+    """Delete the marks of seats that are free again. After the commit and before the answer."""
+    keys = [_count_of(show_id), *(mark_of(show_id, seat) for seat in seats)]
+    # The second time on a new connection, should this one have been closed while it was idle.
+    for _ in range(2):
+        if redis.ask("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS):
+            return
 
 
 def _count_of(show_id: int) -> str:
     return f"seats-given-back:{show_id}"
-
-
-def _asked(
-    show_id: int,
-    seats: list[int],
-    user_id: int,
-    throttle: Throttle | None,
-    token: str,
-    ask_marks: bool,
-) -> _Held | None:
-    asks, started = not redis.redis.is_open, time.perf_counter()
-    held = redis.redis.ask(
-        lambda: _acquire(show_id, seats, user_id, throttle, token, ask_marks), otherwise=None
-    )
-    if asks:
-        metrics.SEAT_LOCK_SECONDS.observe(time.perf_counter() - started)
-    return held
 
 
 def _acquire(
@@ -176,22 +154,16 @@ def _acquire(
     ask_marks: bool,
 ) -> _Held | None:
     limits = (throttle.period, throttle.calls) if throttle else (0, 0)
-    keys = [throttle.key if throttle else "", _count_of(show_id), redis.distrust_key(user_id)]
+    keys = [throttle.key if throttle else "", _count_of(show_id), ended_logins.mark_of(user_id)]
     keys += [*(key_of(show_id, seat) for seat in seats)]
     keys += [mark_of(show_id, seat) for seat in seats]
-    words: tuple[redis.Word, ...] = (
-        len(keys),
-        *keys,
-        *limits,
-        f"{user_id}:",
-        token,
-        LOCK_SECONDS,
-        int(ask_marks),
-    )
-    try:
-        return _Held(*redis.call("EVALSHA", ACQUIRE_SHA, *words))
-    except NoScriptError:  # a Redis that was restarted or flushed
-        return _Held(*redis.call("EVAL", ACQUIRE, *words))
+    arguments = (*limits, f"{user_id}:", token, LOCK_SECONDS, int(ask_marks))
+    is_asked = not redis.breaker.is_open
+    started = time.perf_counter()
+    answer = redis.ask_script(ACQUIRE, len(keys), *keys, *arguments)
+    if is_asked:
+        metrics.SEAT_LOCK_SECONDS.observe(time.perf_counter() - started)
+    return _Held(*answer) if answer else None
 
 
 def _release(show_id: int, seats: list[int], value: str, count: bytes, sold: list[int]) -> None:
@@ -200,5 +172,4 @@ def _release(show_id: int, seats: list[int], value: str, count: bytes, sold: lis
         *(key_of(show_id, seat) for seat in seats),
         *(mark_of(show_id, seat) for seat in sold),
     ]
-    words: tuple[redis.Word, ...] = (len(keys), *keys, value, len(seats), count, MARK_MS)
-    redis.redis.ask(lambda: redis.tell("EVAL", RELEASE, *words), otherwise=None)
+    redis.tell("EVAL", RELEASE, len(keys), *keys, value, len(seats), count, MARK_MS)

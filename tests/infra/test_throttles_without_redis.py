@@ -54,7 +54,7 @@ def test_with_redis_down_calls_are_counted_here_and_by_half(anonymous, settings)
         answers = in_a_fresh_thread(lambda: [log_in(anonymous, f"name{n}") for n in range(8)])
 
     assert answers == [401, 401, 401, 429, 429, 429, 429, 429]
-    assert redis.redis.is_open
+    assert redis.breaker.is_open
 
 
 def test_with_redis_down_bookings_are_counted_too(api, settings):

@@ -131,12 +131,12 @@ def test_the_breaker_tells_that_it_is_open_and_closed(counted):
     assert samples()["marquee_breaker_open",] == 0
 
     for _ in range(redis.FAILURES):
-        redis.redis.ask(fail, otherwise=None)
+        redis.breaker.run(fail, None)
     assert samples()["marquee_breaker_open",] == 1
     assert counted("marquee_redis_failures_total") == {(): 3}
 
-    redis.redis._asks_again_at = 0
-    redis.redis.ask(lambda: True, otherwise=None)
+    redis.breaker._asks_again_at = 0
+    redis.breaker.run(lambda: True, None)
     assert samples()["marquee_breaker_open",] == 0
 
 

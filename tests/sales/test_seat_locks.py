@@ -124,7 +124,7 @@ def test_sales_go_on_when_redis_is_killed(dying_redis):
     outcomes = [bookings.book(a_caller(), show.pk, [seat]) for seat in range(2, 8)]
 
     assert all(outcome.created for outcome in outcomes)
-    assert redis.redis.is_open
+    assert redis.breaker.is_open
     with pytest.raises(SeatTaken):
         bookings.book(a_caller(), show.pk, [1])
 
@@ -142,7 +142,7 @@ def test_a_silent_redis_costs_a_quarter_second_a_question_and_then_nothing(dying
         took.append(time.monotonic() - started)
 
     dying_redis.send_signal(signal.SIGCONT)
-    assert redis.redis.is_open
+    assert redis.breaker.is_open
     assert max(took) < 1
     assert max(took[3:]) < 0.25
 
@@ -155,17 +155,17 @@ def test_the_breaker_probes_once_and_closes_when_redis_is_back(dying_redis, monk
         raise ConnectionError
 
     for _ in range(10):
-        assert redis.redis.ask(failing, otherwise="no answer") == "no answer"
+        assert redis.breaker.run(failing, "no answer") == "no answer"
     assert len(asked) == redis.FAILURES
 
-    redis.redis._asks_again_at = time.monotonic()
-    assert redis.redis.ask(failing, otherwise=None) is None
-    assert redis.redis.ask(failing, otherwise=None) is None
+    redis.breaker._asks_again_at = time.monotonic()
+    assert redis.breaker.run(failing, None) is None
+    assert redis.breaker.run(failing, None) is None
     assert len(asked) == redis.FAILURES + 1
 
-    redis.redis._asks_again_at = time.monotonic()
-    assert redis.redis.ask(lambda: "answer", otherwise=None) == "answer"
-    assert not redis.redis.is_open
+    redis.breaker._asks_again_at = time.monotonic()
+    assert redis.breaker.run(lambda: "answer", None) == "answer"
+    assert not redis.breaker.is_open
 
 
 def test_a_confused_redis_is_as_good_as_none(dying_redis):
@@ -181,7 +181,7 @@ def test_a_flushed_redis_learns_the_scripts_again(dying_redis):
     redis.call("SCRIPT", "FLUSH")
 
     assert bookings.book(a_caller(), show.pk, [2]).created
-    assert not redis.redis.is_open
+    assert not redis.breaker.is_open
 
 
 def test_without_redis_url_there_are_no_locks(settings):

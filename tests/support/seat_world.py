@@ -73,5 +73,5 @@ class World:
         with suppress(AttributeError):
             del redis._thread.connection
         if probed:
-            redis.redis.__init__()
+            redis.breaker.__init__()
         self.forget_marks()

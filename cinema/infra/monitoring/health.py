@@ -99,31 +99,32 @@ class Seen(NamedTuple):
 
 def worker_lives(name: str, *, starts: bool = False) -> bool:
     """Whether Redis heard of it. One that `starts` and stands in the list was killed before."""
-    return _tell("EVAL", LIVES, 3, WORKERS, BACK, KILLED, name, int(starts), FORGOTTEN_SECONDS)
+    keys = (WORKERS, BACK, KILLED)
+    answer = redis.ask("EVAL", LIVES, len(keys), *keys, name, int(starts), FORGOTTEN_SECONDS)
+    return answer is not None
 
 
 def worker_ends(name: str) -> None:
     """It ends well: nobody is to look for it."""
-    _tell("ZREM", WORKERS, name)
+    redis.ask("ZREM", WORKERS, name)
 
 
 def worker_lost_a_process(name: str, successor: int) -> bool:
     """Killed by the machine or by a time limit, and another has taken its place. Told twice, it is
     counted once.
     """
-    return _tell("EVAL", LOST, 2, BACK, KILLED, f"a process of {name} (now {successor})")
+    process = f"a process of {name} (now {successor})"
+    return redis.ask("EVAL", LOST, 2, BACK, KILLED, process) is not None
 
 
 def beat_ticks() -> None:
-    _tell("EVAL", TICKED, 1, BEAT, FORGOTTEN_SECONDS)
+    redis.ask("EVAL", TICKED, 1, BEAT, FORGOTTEN_SECONDS)
 
 
 def look() -> Seen | None:
     """What Redis knows of workers and beat, in one round trip; None if it does not answer."""
-    if not settings.REDIS_URL:
-        return None
     keys = (WORKERS, BACK, KILLED, BEAT, TAKEN, *QUEUES)
-    told = redis.redis.ask(lambda: redis.call("EVAL", LOOK, len(keys), *keys), otherwise=None)
+    told = redis.ask("EVAL", LOOK, len(keys), *keys)
     if told is None:
         return None
     now, beat, killed, workers, back, taken, waiting = told
@@ -184,13 +185,6 @@ def owed_mails() -> Owed:
 
 def _mails(count: int) -> str:
     return "1 mail was" if count == 1 else f"{count} mails were"
-
-
-def _tell(*words: redis.Word) -> bool:
-    return (
-        bool(settings.REDIS_URL)
-        and redis.redis.ask(lambda: redis.call(*words), otherwise=None) is not None
-    )
 
 
 def _ages(now: Any, told: list[Any]) -> dict[str, float]:

@@ -10,7 +10,6 @@ begins at zero, which Prometheus takes for a restart.
 from typing import Any, NamedTuple
 
 import orjson
-from django.conf import settings
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
@@ -60,15 +59,13 @@ def _share(ended: str) -> None:
     words: list[redis.Word] = ["EVAL", ADD, 2, TALLIES, LAST_RUNS, ended]
     for key, value in counted.items():
         words += [key, repr(value - _added.get(key, 0))]
-    if settings.REDIS_URL and redis.redis.ask(lambda: redis.call(*words), otherwise=None):
+    if redis.ask(*words):
         _added.update(counted)
 
 
 def read() -> Tallies | None:
     """None if Redis does not answer."""
-    if not settings.REDIS_URL:
-        return None
-    told = redis.redis.ask(lambda: redis.call("EVAL", READ, 2, TALLIES, LAST_RUNS), otherwise=None)
+    told = redis.ask("EVAL", READ, 2, TALLIES, LAST_RUNS)
     if told is None:
         return None
     now, tallies, runs = told

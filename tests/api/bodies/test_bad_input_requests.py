@@ -322,7 +322,7 @@ def test_an_odd_token_in_a_body_is_refused(api, anonymous):
 
 def test_what_is_refused_at_the_door_asks_nobody(api, anonymous, world, monkeypatch):
     """Body, headers and token are read before any work: no query, no lock, no count in Redis."""
-    monkeypatch.setattr(redis.redis, "ask", lambda *_, **__: pytest.fail("Redis was asked"))
+    monkeypatch.setattr(redis.breaker, "run", lambda *_, **__: pytest.fail("Redis was asked"))
     path, good = f"/api/shows/{world[0].pk}/book/", b'{"seat_number": 5}'
     refused = {
         BAD_KEY: lambda: api("POST", path, raw=good, Idempotency_Key="é"),
