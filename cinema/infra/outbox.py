@@ -4,7 +4,7 @@ mail stays owed.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models.functions import Now
@@ -30,6 +30,8 @@ class OwedMail(models.Model):
     changed. `request_id` is the request that owed it, for the worker's log line; empty where no
     request did.
     """
+
+    mail_kind: ClassVar[str]  # what tasks, metrics and log lines call it
 
     mail_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     mail_attempts = models.PositiveIntegerField(default=0, editable=False)
@@ -64,3 +66,8 @@ class OwedMail(models.Model):
         if self.mail_failed_at:
             return "failed"
         return "owed" if self.mail_due_at else "none"
+
+
+def kinds() -> dict[str, type[OwedMail]]:
+    """Return every table whose rows may owe a mail, by its kind, in the order of their packages."""
+    return {table.mail_kind: table for table in OwedMail.__subclasses__()}

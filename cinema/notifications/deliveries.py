@@ -29,15 +29,14 @@ from django.utils.crypto import salted_hmac
 from django.utils.dateformat import format as format_date
 from django.utils.timezone import get_default_timezone, localtime
 
-from cinema.infra import logs, metrics
-from cinema.infra.outbox import OwedMail, OwedQuerySet
+from cinema.infra import logs, metrics, outbox
+from cinema.infra.outbox import OwedQuerySet
 from cinema.people import logins
-from cinema.people.models import WALK_IN, PasswordReset, User
+from cinema.people.models import PasswordReset, User, is_walk_in
 from cinema.sales.models import Booking, BookingEvent
 
 log = structlog.get_logger("marquee.mail")
 
-KINDS: dict[str, type[OwedMail]] = {"reset": PasswordReset, "event": BookingEvent}
 QUEUED_SECONDS = (
     30  # a queued row is left alone this long; a message that was lost is made again after it
 )
@@ -65,7 +64,7 @@ def queue_due(limit: int = 500) -> list[Due]:
     """What to queue now, up to `limit` mails of each kind. Nobody else is told of them for
     QUEUED_SECONDS.
     """
-    return [due for kind in KINDS for due in _queue_due(kind, limit)]
+    return [due for kind in outbox.kinds() for due in _queue_due(kind, limit)]
 
 
 def deliver(kind: str, pk: int, attempt: int) -> None:
@@ -76,7 +75,7 @@ def deliver(kind: str, pk: int, attempt: int) -> None:
     unclaimed = _sendable(kind).filter(pk=pk, mail_attempts=attempt)
     if not unclaimed.update(mail_attempts=attempt + 1, mail_due_at=lease):
         return  # another worker was first
-    if owed_by := KINDS[kind].objects.values_list("request_id", flat=True).get(pk=pk):
+    if owed_by := outbox.kinds()[kind].objects.values_list("request_id", flat=True).get(pk=pk):
         logs.add(request_id=owed_by)
     try:
         sent = _send(_letter(kind, pk), _claimed(kind, pk, attempt + 1))
@@ -113,7 +112,7 @@ def send_again(rows: OwedQuerySet) -> int:
             mailed_with__mail_due_at__isnull=False
         )
         failed = failed.filter(~Exists(later.filter(told))).exclude(
-            booking__user__username=WALK_IN
+            is_walk_in("booking__user")
         )  # owed nothing
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")
     return owed_anew
@@ -130,7 +129,9 @@ def _queue_due(kind: str, limit: int) -> list[Due]:
             for pk, attempt in rows.values_list("pk", "mail_attempts")[:limit]
         ]
         ahead = Now() + timedelta(seconds=QUEUED_SECONDS)
-        KINDS[kind].objects.filter(pk__in=[pk for _, pk, _ in due]).update(mail_due_at=ahead)
+        outbox.kinds()[kind].objects.filter(pk__in=[pk for _, pk, _ in due]).update(
+            mail_due_at=ahead
+        )
     return due
 
 
@@ -138,7 +139,7 @@ def _sendable(kind: str) -> OwedQuerySet:
     """Owed, and not behind an earlier mail of its booking, nor that of a whole show behind any of
     its customer's.
     """
-    rows = KINDS[kind].objects.owed()
+    rows = outbox.kinds()[kind].objects.owed()
     if kind == "event":
         # owed, so written that no plan begins with all that is owed, once for each mail of a full
         # hall
@@ -155,7 +156,7 @@ def _sendable(kind: str) -> OwedQuerySet:
 
 def _claimed(kind: str, pk: int, attempt: int) -> OwedQuerySet:
     """The row, as long as no other worker has claimed it after this attempt."""
-    return KINDS[kind].objects.owed().filter(pk=pk, mail_attempts=attempt)
+    return outbox.kinds()[kind].objects.owed().filter(pk=pk, mail_attempts=attempt)
 
 
 def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:

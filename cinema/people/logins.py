@@ -24,7 +24,7 @@ from django.utils.http import base36_to_int, int_to_base36
 from cinema.errors import BadCredentials, EmailTaken, Invalid, TokenInvalid, UsernameTaken
 from cinema.infra import logs
 from cinema.people import lockouts, tokens
-from cinema.people.models import WALK_IN, AuthSession, PasswordReset, User
+from cinema.people.models import AuthSession, PasswordReset, User
 
 Tokens = dict[str, str]
 SEEN_SECONDS, MOST_SEEN = 1.0, 10_000
@@ -116,7 +116,7 @@ def sign_up(
     """
     user = User(username=username, email=email, first_name=first_name, last_name=last_name)
     user.clean()
-    if user.username == WALK_IN:
+    if user.is_walk_in:
         raise UsernameTaken
     _require_strong(password, user, field="password")
     user.password = make_password(password)
@@ -218,11 +218,7 @@ def reset_password(token: str, new: str) -> None:
         user = User.objects.filter(pk=base36_to_int(number), is_active=True).first()
     except (ValueError, OverflowError):
         user = None
-    if (
-        user is None
-        or user.username == WALK_IN
-        or not default_token_generator.check_token(user, rest)
-    ):
+    if user is None or user.is_walk_in or not default_token_generator.check_token(user, rest):
         raise TokenInvalid(
             "This reset token is not valid: it was used, is older than an hour, or is mistyped."
         )

@@ -18,10 +18,13 @@ from cinema.people import ended_logins
 WALK_IN = "walk-in"
 
 
+def is_walk_in(relation: str = "") -> models.Q:
+    """Return the condition that a user, or the one at the end of `relation`, is the walk-in."""
+    return models.Q(**{f"{relation}__username" if relation else "username": WALK_IN})
+
+
 class Customers(UserManager["User"]):
-    """Looks names up and stores them in canonical form, so that two spellings are never two
-    accounts.
-    """
+    """Accounts by their canonical names, so that two spellings are never two accounts."""
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
@@ -29,6 +32,14 @@ class Customers(UserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         return super().get_by_natural_key(User.normalize_username(username or ""))
+
+    def walk_in(self) -> User:
+        """Return the one account of customers without an account.
+
+        Its bookings owe no mail, and nobody can log in as it.
+        """
+        nobody = {"password": make_password(None)}
+        return self.get_or_create(username=WALK_IN, defaults=nobody)[0]
 
 
 class User(AbstractUser):
@@ -69,6 +80,10 @@ class User(AbstractUser):
             )
         ]
 
+    @property
+    def is_walk_in(self) -> bool:
+        return self.username == WALK_IN
+
     @classmethod
     def normalize_username(cls, username: Any) -> Any:
         name = super().normalize_username(username)
@@ -87,15 +102,6 @@ class User(AbstractUser):
             super().save(*args, **kwargs)
             if ends_logins:
                 self.logins.revoke()
-
-
-def walk_in() -> User:
-    """The one account of customers without an account. Its bookings owe no mail, and nobody can log
-    in as it.
-    """
-    return User.objects.get_or_create(username=WALK_IN, defaults={"password": make_password(None)})[
-        0
-    ]
 
 
 class LoginQuerySet(models.QuerySet["AuthSession"]):
@@ -138,6 +144,8 @@ class PasswordReset(OwedMail):
     """One mail with a link for a forgotten password; the link's token is made when the mail is, and
     never stored.
     """
+
+    mail_kind = "reset"
 
     user = models.ForeignKey(User, models.CASCADE, related_name="password_resets")
     at = models.DateTimeField(auto_now_add=True)

@@ -158,6 +158,8 @@ class BookingEvent(OwedMail):
     a mail.
     """
 
+    mail_kind = "event"
+
     class Kind(models.TextChoices):
         HELD = "held"
         BOOKED = "booked"

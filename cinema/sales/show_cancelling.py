@@ -20,7 +20,7 @@ from cinema.errors import NotFound, ShowStarted
 from cinema.infra import logs
 from cinema.people import logins
 from cinema.people.logins import Caller
-from cinema.people.models import WALK_IN, User
+from cinema.people.models import User, is_walk_in
 from cinema.programme.models import Show
 from cinema.sales import step_by_step, telemetry
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
@@ -89,7 +89,7 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
     seats.update(taken=None)
     _record(show, [pk for pk, status in rows if status != BOOKED])
     booked = [pk for pk, status in rows if status == BOOKED]
-    if booked and not User.objects.filter(pk=user_id, username=WALK_IN).exists():
+    if booked and not User.objects.filter(is_walk_in(), pk=user_id).exists():
         _record_and_owe(show, booked)
     else:
         _record(show, booked)

@@ -27,7 +27,7 @@ from cinema.errors import (
 )
 from cinema.infra import logs
 from cinema.people.logins import Caller
-from cinema.people.models import WALK_IN
+from cinema.people.models import is_walk_in
 from cinema.programme.models import Show
 from cinema.sales import snapshots, telemetry
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
@@ -220,7 +220,7 @@ def record(booking_id: int, kind: BookingEvent.Kind, caller: Caller, *, mail: bo
     of its bookings.
     """
     if caller.staff:
-        mail = mail and not Booking.objects.filter(pk=booking_id, user__username=WALK_IN).exists()
+        mail = mail and not Booking.objects.filter(is_walk_in("user"), pk=booking_id).exists()
     due = Now() if mail else None
     BookingEvent.objects.create(
         booking_id=booking_id,

@@ -19,6 +19,7 @@ from django.db.models import Exists, OuterRef
 from prometheus_client import REGISTRY, Gauge, generate_latest, multiprocess, values
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from cinema.infra import outbox
 from cinema.infra.monitoring import health, worker_counts
 from cinema.infra.monitoring.health import Part, Seen
 from cinema.infra.outbox import OwedQuerySet
@@ -150,7 +151,7 @@ def _of_database() -> tuple[Part, list[Metric]]:
 
 
 def _count(those: Callable[[OwedQuerySet], OwedQuerySet]) -> Labelled:
-    return {name: those(rows.objects.all()).count() for name, rows in health.MAILS.items()}
+    return {name: those(rows.objects.all()).count() for name, rows in outbox.kinds().items()}
 
 
 def _connections() -> Iterator[Metric]:

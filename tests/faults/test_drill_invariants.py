@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from cinema.people.models import walk_in
+from cinema.people.models import User
 from cinema.sales import bookings
 from cinema.sales.models import BookingSeat
 from tests.conftest import Api
@@ -528,7 +528,7 @@ def a_real_run() -> Facts:
     ann("cancel", f"/api/bookings/{booked['id']}/cancel/")
     bob("hold", f"{path}/hold/", {"seat_numbers": [1]})
     ann("book", f"{path}/book/", {"seat_number": 9})
-    bookings.book(a_clerk(walk_in()), show.pk, [8])
+    bookings.book(a_clerk(User.objects.walk_in()), show.pk, [8])
     bookings.cancel_show(a_clerk(), show.pk)
     bookings.cancel_bookings_of_cancelled_shows()
     bob("hold", f"{path}/hold/", {"seat_number": 1})

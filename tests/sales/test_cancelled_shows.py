@@ -20,7 +20,7 @@ from cinema.errors import (
     TokenInvalid,
 )
 from cinema.notifications import deliveries
-from cinema.people.models import User, walk_in
+from cinema.people.models import User
 from cinema.programme.models import Show
 from cinema.sales import bookings, seat_locks, show_cancelling
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
@@ -89,7 +89,7 @@ def test_nothing_is_sold_from_then_on(api):
         assert refusal(api.post(f"/api/shows/{show.pk}/{path}/", body)) == (409, "show_cancelled")
     assert refusal(api.post(f"/api/bookings/{hold.pk}/confirm/")) == (409, "show_cancelled")
     with pytest.raises(ShowCancelled):
-        bookings.book(a_clerk(walk_in()), show.pk, [7])
+        bookings.book(a_clerk(User.objects.walk_in()), show.pk, [7])
     assert BookingSeat.objects.live().count() == 1
 
 
@@ -228,8 +228,8 @@ def test_a_customer_is_owed_one_mail_for_all_and_holds_and_walk_ins_none():
         a_booking(customer, show, (seat,))
     a_hold(customer, show, (4,))
     a_hold(other, show, (5,))
-    bookings.book(a_clerk(walk_in()), show.pk, [6])
-    bookings.book(a_clerk(walk_in()), show.pk, [7])
+    bookings.book(a_clerk(User.objects.walk_in()), show.pk, [6])
+    bookings.book(a_clerk(User.objects.walk_in()), show.pk, [7])
 
     cancelled(show)
 

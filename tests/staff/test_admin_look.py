@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import localtime
 
-from cinema.people import models
+from cinema.people.models import User
 from cinema.programme.models import Show
 from cinema.staff.site import POLICY
 from tests.support.factories import a_booking, a_screen, a_show
@@ -103,7 +103,7 @@ def test_the_menu_has_what_a_person_may_see_and_marks_where_he_is():
 
 
 def test_the_walk_in_account_is_looked_at_and_never_edited():
-    walk_in, client = models.walk_in(), superuser()
+    walk_in, client = User.objects.walk_in(), superuser()
 
     html = client.get(page("user_change", walk_in.pk)).content.decode()
 

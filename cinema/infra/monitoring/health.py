@@ -14,10 +14,7 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from cinema.infra import redis
-from cinema.infra.outbox import OwedMail
-from cinema.people.models import PasswordReset
-from cinema.sales.models import BookingEvent
+from cinema.infra import outbox, redis
 
 SILENT_SECONDS = 15  # a worker tells every 2 s, and the beat's shortest period is 3 s
 BACK_SECONDS = 60  # so long one that was killed and came back is told
@@ -35,7 +32,6 @@ QUEUES, TAKEN = (
     ("celery", "mail"),
     "unacked",
 )  # Celery's own keys: what waits, and what workers have taken
-MAILS: dict[str, type[OwedMail]] = {"event": BookingEvent, "reset": PasswordReset}
 
 LIVES = """
 local now = redis.call('TIME')[1]
@@ -169,7 +165,8 @@ def refused_mails() -> int:
     """Refused for good within a day, and not sent again since."""
     since = timezone.now() - REFUSED_SINCE
     return sum(
-        rows.objects.failed().filter(mail_failed_at__gt=since).count() for rows in MAILS.values()
+        rows.objects.failed().filter(mail_failed_at__gt=since).count()
+        for rows in outbox.kinds().values()
     )
 
 
@@ -178,7 +175,7 @@ def owed_mails() -> Owed:
     tell of it.
     """
     asked = {"oldest": Min("at"), "put_off": Count("pk", filter=TRIED_AGAIN)}
-    told = [rows.objects.owed().aggregate(**asked) for rows in MAILS.values()]
+    told = [rows.objects.owed().aggregate(**asked) for rows in outbox.kinds().values()]
     oldest = max((_seconds_since(kind["oldest"]) for kind in told if kind["oldest"]), default=0.0)
     return Owed(oldest, sum(kind["put_off"] for kind in told))
 

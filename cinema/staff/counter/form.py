@@ -14,7 +14,6 @@ from django.conf import settings
 from django.db.models import Count
 
 from cinema.errors import Invalid
-from cinema.people import models
 from cinema.people.models import User
 from cinema.programme.models import Show
 from cinema.sales.models import Booking, BookingSeat
@@ -81,7 +80,7 @@ def typed_or_nothing(data: Any) -> Typed:
 
 def customer_of(typed: str) -> User:
     if not typed:
-        return models.walk_in()
+        return User.objects.walk_in()
     found = search.customer(typed)
     if found is None:
         raise Invalid(f"Nobody has the username or e-mail {typed}. Leave it empty for a walk-in.")
@@ -123,7 +122,7 @@ def confirmation(show: Show, booking: Booking, *, sees: bool) -> Deed:
 
 
 def _mailed(customer: User, sees: bool) -> str:
-    if customer.username == models.WALK_IN:
+    if customer.is_walk_in:
         return "Nobody is mailed."
     return f"A mail goes to {customer.email if sees else 'the customer'}."
 

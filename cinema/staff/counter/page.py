@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from cinema.people import models
+from cinema.people.models import is_walk_in
 from cinema.programme.models import Show
 from cinema.sales.models import Booking, BookingSeat
 from cinema.seat_map import picture
@@ -76,7 +76,7 @@ class SeatMap:
         if not request.user.has_perm("cinema.view_user"):
             raise PermissionDenied
         typed = request.GET.get("term", "")
-        rows = search.customers(typed).filter(is_active=True).exclude(username=models.WALK_IN)
+        rows = search.customers(typed).filter(is_active=True).exclude(is_walk_in())
         found = rows.order_by("username")[:SUGGESTED] if typed.strip() else []
         return JsonResponse(
             {"results": [{"value": user.username, "label": described(user)} for user in found]}

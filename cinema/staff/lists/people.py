@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from unfold import forms as unfold
 
 from cinema.people import lockouts
-from cinema.people.models import WALK_IN, AuthSession, User
+from cinema.people.models import AuthSession, User
 from cinema.staff import search
 from cinema.staff.lists.base import ModelAdmin, ReadOnly, Shared, local, named
 
@@ -74,7 +74,7 @@ class UserAdmin(Shared, UserAdminBase):
 
 
 def is_walk_in(user: User | None) -> bool:
-    return user is not None and user.username == WALK_IN
+    return user is not None and user.is_walk_in
 
 
 admin.site.unregister(Group)

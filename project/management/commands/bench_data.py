@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cinema.people import tokens
-from cinema.people.models import WALK_IN, AuthSession, User
+from cinema.people.models import AuthSession, User, is_walk_in
 from cinema.programme.models import Movie, Screen, Show
 
 USERS, MOVIES, SHOWS, SEATS = 50, 20, 200, 300
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *_args: Any, **options: Any) -> None:
-        if User.objects.exclude(username=WALK_IN).exists() or Movie.objects.exists():
+        if User.objects.exclude(is_walk_in()).exists() or Movie.objects.exists():
             raise CommandError(
                 "The database is not empty. The benchmark's data goes into a database of its own."
             )

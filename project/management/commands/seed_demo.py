@@ -18,7 +18,6 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import localtime, make_aware, now
 
-from cinema.people import models
 from cinema.people.models import User
 from cinema.programme.models import Movie, Screen, Show, lock_screens
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
@@ -234,7 +233,7 @@ def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
     """Walk-ins in every hall but that of show 1, the more the sooner its show: a programme that
     sells.
     """
-    walk_in, clerk = models.walk_in(), User.objects.filter(username="boxoffice").first()
+    walk_in, clerk = User.objects.walk_in(), User.objects.filter(username="boxoffice").first()
     of_customer = {place: set(seats) for place, seats in BOOKED_SEATS}
     for place, show in enumerate(shows[1:], 1):
         # the same halls at every start
@@ -252,7 +251,5 @@ def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
 
 def events(booking: Booking, sale: Sale) -> Iterator[BookingEvent]:
     for kind, at in sale.changes:
-        mailed = (
-            {} if sale.user.username == models.WALK_IN else {"mail_attempts": 1, "mail_sent_at": at}
-        )
+        mailed = {} if sale.user.is_walk_in else {"mail_attempts": 1, "mail_sent_at": at}
         yield BookingEvent(booking=booking, kind=kind, at=at, actor=sale.actor, **mailed)

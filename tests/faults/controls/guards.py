@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django_redis import get_redis_connection
 
 from cinema.errors import SeatContended, SeatTaken
-from cinema.infra import redis
+from cinema.infra import outbox, redis
 from cinema.notifications import deliveries
 from cinema.people import logins
 from cinema.sales import bookings, idempotency, one_statement, seat_locks, step_by_step
@@ -235,7 +235,7 @@ def no_claim() -> None:
     """Every message is a mail, however often it is delivered."""
 
     def deliver(kind: str, pk: int, _attempt: int) -> None:
-        rows = deliveries.KINDS[kind].objects.filter(pk=pk)
+        rows = outbox.kinds()[kind].objects.filter(pk=pk)
         with deliveries._greeted_server() as server:
             server.send_messages([deliveries._letter(kind, pk)])
         deliveries._stamp(rows)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from cinema.errors import HoldExpired, Invalid, SeatTaken, TokenInvalid
 from cinema.notifications import deliveries
 from cinema.people import logins
-from cinema.people.models import WALK_IN, PasswordReset, User, walk_in
+from cinema.people.models import WALK_IN, PasswordReset, User
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent
 from tests.conftest import refusal
@@ -65,7 +65,7 @@ def test_a_clerk_holds_confirms_and_cancels_for_a_customer():
 
 
 def test_whoever_has_no_account_is_owed_no_mail():
-    clerk, show = a_clerk(walk_in()), a_show()
+    clerk, show = a_clerk(User.objects.walk_in()), a_show()
     booking, hold, stale = sold(clerk, show, (1,)), sold(clerk, show, (2,), bookings.hold), None
 
     bookings.confirm(clerk, hold.pk)
@@ -79,7 +79,7 @@ def test_whoever_has_no_account_is_owed_no_mail():
 
 
 def test_a_mail_of_the_walk_in_account_is_not_sent_again():
-    booking = sold(a_clerk(walk_in()))
+    booking = sold(a_clerk(User.objects.walk_in()))
     failed = BookingEvent.objects.filter(booking=booking)
     failed.update(mail_failed_at=booking.created_at, mail_error="no address")
 
@@ -87,7 +87,7 @@ def test_a_mail_of_the_walk_in_account_is_not_sent_again():
 
 
 def test_several_customers_without_an_account_sit_in_one_show():
-    clerk, show = a_clerk(walk_in()), a_show()
+    clerk, show = a_clerk(User.objects.walk_in()), a_show()
 
     assert [sold(clerk, show, (seat,)).status for seat in (1, 2, 3)] == ["booked"] * 3
 
@@ -159,7 +159,7 @@ def test_the_customers_stale_hold_is_taken_over():
 
 def test_a_clerk_is_not_throttled(settings):
     settings.THROTTLES = settings.THROTTLES | {"booking": (1, 60)}
-    clerk, show = a_clerk(walk_in()), a_show()
+    clerk, show = a_clerk(User.objects.walk_in()), a_show()
 
     assert [sold(clerk, show, (seat,)).status for seat in (1, 2, 3)] == ["booked"] * 3
 
@@ -176,17 +176,17 @@ def test_two_windows_of_one_clerk_sell_a_seat_once():
 
 
 def test_the_walk_in_account_is_made_once():
-    accounts = race(*[walk_in] * 6)
+    accounts = race(*[User.objects.walk_in] * 6)
 
-    assert {account.pk for account in accounts} == {walk_in().pk}
-    assert not walk_in().has_usable_password()
+    assert {account.pk for account in accounts} == {User.objects.walk_in().pk}
+    assert not User.objects.walk_in().has_usable_password()
 
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("name", ["walk-in", "WALK-IN", "ｗalk-in"])
 def test_nobody_signs_up_under_its_name(anonymous, name, there):
     if there:
-        walk_in()
+        User.objects.walk_in()
     body = {
         "username": name,
         "email": "a@example.com",
@@ -198,7 +198,7 @@ def test_nobody_signs_up_under_its_name(anonymous, name, there):
 
 
 def test_nobody_logs_in_as_it_or_gets_a_password_for_it(anonymous):
-    account = walk_in()
+    account = User.objects.walk_in()
 
     with pytest.raises(TokenInvalid):
         logins.reset_password(logins.reset_token(account), "another long passphrase")
@@ -221,7 +221,7 @@ def test_nobody_logs_in_as_it_or_gets_a_password_for_it(anonymous):
     ],
 )
 def test_the_database_keeps_it_nobodys(change):
-    account = walk_in()
+    account = User.objects.walk_in()
 
     with pytest.raises(IntegrityError):
         User.objects.filter(pk=account.pk).update(**change)
@@ -229,7 +229,7 @@ def test_the_database_keeps_it_nobodys(change):
 
 @pytest.mark.parametrize("page", ["change", "delete", "password_change"])
 def test_staff_do_not_change_it_in_the_admin(client, page):
-    account = walk_in()
+    account = User.objects.walk_in()
     client.force_login(a_customer(is_staff=True, is_superuser=True))
     names = {"password_change": "admin:auth_user_password_change"}
     address = reverse(names.get(page, f"admin:cinema_user_{page}"), args=[account.pk])
@@ -246,7 +246,7 @@ def test_staff_do_not_change_it_in_the_admin(client, page):
         == 403
     )
 
-    assert walk_in() == account
+    assert User.objects.walk_in() == account
 
 
 def test_the_migration_makes_it_and_may_come_again():
@@ -260,7 +260,7 @@ def test_the_migration_makes_it_and_may_come_again():
         WALK_IN,
     ]
     assert User.objects.get(username="visitor") == customer
-    assert walk_in().email == ""
+    assert User.objects.walk_in().email == ""
 
 
 def test_it_is_not_another_users_lack_of_an_address():

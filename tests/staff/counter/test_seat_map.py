@@ -9,7 +9,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from cinema.people import models
+from cinema.people.models import User
 from cinema.programme.models import Show
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
@@ -105,7 +105,7 @@ def test_a_sale_to_a_walk_in_owes_no_mail_and_names_the_clerk():
     booking = Booking.objects.get()
     assert sentences(response) == [f"Booked: {booking.reference}, seats 5, 6."]
     assert (booking.user, booking.seat_numbers, booking.status) == (
-        models.walk_in(),
+        User.objects.walk_in(),
         [5, 6],
         "booked",
     )
@@ -261,7 +261,7 @@ def test_customers_are_suggested_from_the_beginning_of_name_and_mail():
     show, client = a_show(), staff(BOX_OFFICE)
     a_customer("mia.wong", first_name="Mia", last_name="Wong")
     a_customer("omia")
-    models.walk_in()
+    User.objects.walk_in()
 
     def suggested(term: str) -> list[str]:
         url = reverse("admin:cinema_show_seats_customers", args=[show.pk])
