@@ -1,5 +1,6 @@
 """The one NinjaAPI: where the rooms of the API are mounted."""
 
+import re
 from functools import partial
 from typing import Any
 
@@ -8,17 +9,20 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from ninja import NinjaAPI
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
+from ninja.operation import Operation
 from ninja.renderers import BaseRenderer
 
 from cinema.api import errors
 from cinema.api.parsing import StrictParser
-from cinema.api.routers import accounts, bookings, movies
+from cinema.api.routers import accounts, bookings, movies, shows
 from cinema.api.schemas.common import Problem
 
 DESCRIPTION = """Cinema seats over a REST API: a seat is never sold twice.
 
 Sign up, log in, press Authorize and paste the `access` token. Every refusal is `application/problem+json` with a
 sentence for people (`detail`) and a stable `code` for programs."""
+
+KNOWN_AS = {"shows": "movies"}  # handlers whose calls are named after another file
 
 
 class Renderer(BaseRenderer):
@@ -37,15 +41,26 @@ class MarqueeAPI(NinjaAPI):
         later: Any = SimpleLazyObject(partial(super().create_temporal_response, request))
         return later  # type: ignore[no-any-return]
 
-    def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
-        document = super().get_openapi_schema(**how)
-        document["components"]["schemas"]["Problem"] = Problem.model_json_schema(
-            ref_template=REF_TEMPLATE
-        )
-        document["components"]["schemas"].update(
-            document["components"]["schemas"]["Problem"].pop("$defs", {})
-        )
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """Name a call as generated clients know it, wherever its handler has moved since."""
+        room = operation.view_func.__module__.rpartition(".")[2]
+        return f"cinema_api_{KNOWN_AS.get(room, room)}_{operation.view_func.__name__}"
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**kwargs)
+        problem = Problem.model_json_schema(ref_template=REF_TEMPLATE)
+        parts = problem.pop("$defs", {})
+        document["components"]["schemas"] |= {"Problem": problem, **parts}
+        for path in document["paths"].values():
+            for operation in path.values():
+                if "description" in operation:
+                    operation["description"] = unwrap(operation["description"])
         return document
+
+
+def unwrap(docstring: str) -> str:
+    """Return each paragraph of it on one line: the code's width is no reader's."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", docstring)
 
 
 api = MarqueeAPI(
@@ -55,14 +70,10 @@ api = MarqueeAPI(
     docs_url=None,  # the pages have addresses of their own
     parser=StrictParser(),
     renderer=Renderer(),
-    openapi_extra={
-        "tags": [{"name": "What is on"}, {"name": "Account"}, {"name": "Bookings"}]
-    },  # as one meets them
+    # The tags as one meets them.
+    openapi_extra={"tags": [{"name": "What is on"}, {"name": "Account"}, {"name": "Bookings"}]},
 )
 errors.register(api)
-for room in (
-    movies,
-    bookings,
-    accounts,
-):  # in the order of their calls: a path is matched from the top
-    api.add_router("", room.router)
+# In the order of their calls: a path is matched from the top.
+for router in (movies.router, shows.router, bookings.router, accounts.router):
+    api.add_router("", router)

@@ -96,6 +96,10 @@ class Progress(NamedTuple):
 
 
 class ShowQuerySet(models.QuerySet["Show"]):
+    def with_clock(self) -> Self:
+        """Annotate with `now`, the database's clock."""
+        return self.annotate(now=Now())
+
     def upcoming(self) -> Self:
         return self.filter(cancelled_at=None, date_time__gt=Now())
 
@@ -107,6 +111,7 @@ class ShowQuerySet(models.QuerySet["Show"]):
 
 
 class Show(models.Model):
+    now: datetime  # by `with_clock`
     movie = models.ForeignKey(Movie, models.CASCADE, related_name="shows", db_index=False)
     screen = models.ForeignKey(Screen, models.PROTECT, related_name="shows", db_index=False)
     date_time = models.DateTimeField("starts at")

@@ -1,5 +1,4 @@
-"""hold, book, confirm, cancel, cancel_show, expire_stale: every change of a booking, whoever makes
-it.
+"""Every change of a booking, whoever makes it: hold, book, confirm, cancel, expire_stale.
 
     seat lock (Redis, may only say "not now")
       └─ one transaction: caller live? → key row → show row → seats → booking, seats, event
@@ -10,12 +9,14 @@ confirm or cancel is one statement (`one_statement`); everything else goes step 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec
 
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+import orjson
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from cinema.errors import IdempotencyInProgress, SeatContended
 from cinema.infra import throttles
+from cinema.infra.database import transactions
 from cinema.infra.database.errors import is_deadlock, is_lock_timeout
 from cinema.people import logins
 from cinema.people.logins import Caller
@@ -25,22 +26,19 @@ from cinema.sales import (
     one_statement,
     seat_locks,
     show_cancelling,
-    snapshots,
     step_by_step,
     telemetry,
 )
 from cinema.sales.idempotency import Key
 from cinema.sales.models import Booking
-from cinema.sales.snapshots import Outcome
-from cinema.sales.telemetry import told
+from cinema.sales.snapshots import BookingSnapshot, Ended, Outcome
+from cinema.sales.telemetry import observed
 
 PENDING, BOOKED = Booking.Status.PENDING, Booking.Status.BOOKED
-ATTEMPTS = 3
-Done = TypeVar("Done")
-Statement = Callable[..., snapshots.Answer | None]
+P = ParamSpec("P")
 
 
-@told("hold")
+@observed("hold")
 def hold(
     caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None
 ) -> Outcome:
@@ -52,7 +50,7 @@ def hold(
     return _sell(caller, show_id, sorted(seat_numbers), PENDING, key)
 
 
-@told("book")
+@observed("book")
 def book(
     caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None
 ) -> Outcome:
@@ -67,25 +65,25 @@ def book(
     return _sell(caller, show_id, sorted(seat_numbers), BOOKED, key)
 
 
-@told("confirm")
+@observed("confirm")
 def confirm(caller: Caller, booking_id: int, key: Key | None = None) -> Outcome:
-    """Turn a hold into a booking; of a booked one it is the same answer again.
+    """Turn a hold into a booking. For one that is booked it is the same answer again.
 
     Raises NotFound, HoldExpired, BookingClosed, ShowStarted, ShowCancelled.
     """
     if key is None and (confirmed := _in_one_statement(one_statement.confirm, caller, booking_id)):
         return Outcome(confirmed)
-    return _settle(caller, key, lambda: step_by_step.confirm(caller, booking_id))
+    return _in_steps(step_by_step.confirm, key, caller, booking_id)
 
 
-@told("cancel")
+@observed("cancel")
 def cancel(
     caller: Caller, booking_id: int, key: Key | None = None, *, seen: str | None = None
 ) -> Outcome:
-    """Give the seats back; of a cancelled one it is the same answer again.
+    """Give the seats back. For one that is cancelled it is the same answer again.
 
-    Raises NotFound, HoldExpired, ShowStarted. Who has `seen` a status cancels that alone: a hold
-    that was confirmed meanwhile is BookingClosed to a clerk who frees holds.
+    Raises NotFound, HoldExpired, ShowStarted. With `seen`, only a booking that still has this
+    status is cancelled: a clerk who frees a hold that was confirmed meanwhile gets BookingClosed.
     """
     if (
         key is None
@@ -94,8 +92,8 @@ def cancel(
     ):
         outcome = Outcome(cancelled)
     else:
-        outcome = _settle(caller, key, lambda: step_by_step.cancel(caller, booking_id, seen))
-    seat_locks.give_back(outcome.booking["show"]["id"], outcome.booking["seat_numbers"])
+        outcome = _in_steps(step_by_step.cancel, key, caller, booking_id, seen)
+    seat_locks.give_back(outcome.booking.show.id, outcome.booking.seat_numbers)
     return outcome
 
 
@@ -107,23 +105,22 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     NotFound, ShowStarted, SeatContended.
     """
     try:
-        return _whole(lambda: show_cancelling.cancel_show(caller, show_id))
+        return transactions.run(SeatContended, show_cancelling.cancel_show, caller, show_id)
     except SeatContended:
-        raise SeatContended(
-            "The show is being sold at this moment. Try again in a second."
-        ) from None
+        sentence = "The show is being sold at this moment. Try again in a second."
+        raise SeatContended(sentence) from None
 
 
 def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
-    """Cancel what up to `limit` customers have of cancelled shows, and say how many bookings that
-    were.
+    """Cancel what up to `limit` customers have of cancelled shows; return how many bookings.
 
     Each customer in a transaction of its own, so whatever dies leaves nothing half done and the
     next call goes on. Several may run at once: who is busy, with another call or by a cancel of
-    their own, is left for later. What fails for one customer is told by their id, stops none of the
+    their own, is left for later. What fails for one customer is logged by their id, stops none of the
     others, and is raised at the end.
     """
-    cancelled, failed = 0, None
+    cancelled = 0
+    failed = None
     for show_id, user_id in show_cancelling.customers_left(limit):
         try:
             with transaction.atomic(durable=True):
@@ -133,7 +130,7 @@ def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
                 continue
             if not connection.is_usable():
                 raise
-            telemetry.not_cancelled(show_id, user_id, error)
+            telemetry.log_not_cancelled(show_id, user_id, error)
             failed = error
             continue
         if count:
@@ -145,50 +142,52 @@ def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
 
 
 def expire_stale(limit: int = 1000) -> int:
-    """Tidy up to `limit` stale holds and say how many. Nobody waits for it: a stale hold counts as
-    free already.
+    """Tidy up to `limit` stale holds and return how many.
+
+    Nobody waits for it: a stale hold counts as free already.
     """
     if one_statement.serves():
         return one_statement.expire_stale(limit)
     with transaction.atomic(durable=True):
-        rows = (
-            Booking.objects.stale().select_for_update(skip_locked=True).order_by("expires_at")
-        )  # as its index lies
-        return step_by_step.expire(rows[:limit])
+        rows = Booking.objects.stale().select_for_update(skip_locked=True)
+        return step_by_step.expire(rows.order_by("expires_at")[:limit])  # as its index lies
 
 
 def _sell(
     caller: Caller, show_id: int, seats: list[int], status: Booking.Status, key: Key | None
 ) -> Outcome:
     throttle = None if caller.staff else throttles.throttle("booking", caller.user_id)
-    # a hold has refusals of its own before this one, and a keyed request may have an answer that is
-    # kept
+    # Not for a hold, which has refusals of its own before this one, nor for a keyed request, which
+    # may have an answer that is kept.
     ask_marks = status is BOOKED and key is None and logins.was_live(caller)
+    sale = (caller, show_id, seats, status)
     try:
         with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
-            if key is None and (
-                sold := _in_one_statement(one_statement.take, caller, show_id, seats, status)
-            ):
+            if key is None and (sold := _in_one_statement(one_statement.take, *sale)):
                 return Outcome(sold, created=True)
-            return _settle(caller, key, lambda: step_by_step.take(caller, show_id, seats, status))
+            return _in_steps(step_by_step.take, key, *sale)
     except SeatContended:
         if key:
             logins.require_live(caller)  # before any replay
-            if kept := _kept(caller, key):
+            if kept := _kept_outcome(caller, key):
                 return kept  # the first attempt got the seat that somebody else tries for now
         raise
 
 
 def _in_one_statement(
-    statement: Statement, caller: Caller, *values: Any
-) -> snapshots.Answer | None:
-    """None where it goes step by step: on another database, for staff, or where the statement could
-    not judge.
+    statement: Callable[Concatenate[Caller, P], BookingSnapshot | None],
+    caller: Caller,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> BookingSnapshot | None:
+    """Return None where it goes step by step instead.
+
+    That is on another database, for staff, and where the statement could not judge.
     """
     if caller.session_id is None or not one_statement.serves():
         return None
     try:
-        return statement(caller, *values)
+        return statement(caller, *args, **kwargs)
     except OperationalError as error:
         if is_lock_timeout(error):
             raise SeatContended from None
@@ -197,45 +196,45 @@ def _in_one_statement(
         raise
 
 
-def _settle(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
-    return _whole(lambda: _act_once(caller, key, act))
+def _in_steps(
+    step: Callable[Concatenate[Caller, P], Outcome],
+    key: Key | None,
+    caller: Caller,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Outcome:
+    """Take the step in a transaction; with a key, only if no request with it has ended before."""
+    return transactions.run(SeatContended, _step_once, step, key, caller, *args, **kwargs)
 
 
-def _whole(act: Callable[[], Done]) -> Done:
-    """Run `act` in its transaction, again from the start when a race was lost, at most three times.
-
-    A deadlock is repeated, a lock time-out refused, and a lost connection never repeated: nobody
-    knows what it did.
-    """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with transaction.atomic(durable=True):
-                return act()
-        except (step_by_step.Raced, IntegrityError):
-            if attempt == ATTEMPTS:
-                raise SeatContended from None
-        except OperationalError as error:
-            if is_lock_timeout(error):
-                raise SeatContended from None
-            if attempt == ATTEMPTS or not is_deadlock(error):
-                raise
-    raise AssertionError("every attempt returns or raises")
-
-
-def _kept(caller: Caller, key: Key) -> Outcome | None:
-    kept = idempotency.kept_answer(caller.user_id, key)
-    return Outcome(kept[1], created=kept[0] == 201, ended="kept") if kept else None
-
-
-def _act_once(caller: Caller, key: Key | None, act: Callable[[], Outcome]) -> Outcome:
+def _step_once(
+    step: Callable[Concatenate[Caller, P], Outcome],
+    key: Key | None,
+    caller: Caller,
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Outcome:
     logins.require_live(caller)  # before any replay
     logins.require_customer(caller)
     if key is None:
-        return act()
+        return step(caller, *args, **kwargs)
     if not idempotency.claim(caller.user_id, key):
-        if kept := _kept(caller, key):
+        if kept := _kept_outcome(caller, key):
             return kept
         raise IdempotencyInProgress
-    outcome = act()
-    idempotency.keep(caller.user_id, key, outcome.status, outcome.booking)
+    outcome = step(caller, *args, **kwargs)
+    idempotency.keep(caller.user_id, key, outcome.created, orjson.dumps(outcome.booking).decode())
     return outcome
+
+
+def _kept_outcome(caller: Caller, key: Key) -> Outcome | None:
+    kept = idempotency.kept_answer(caller.user_id, key)
+    if kept is None:
+        return None
+    return Outcome(
+        BookingSnapshot.parse(kept.body),
+        created=kept.created,
+        ended=Ended.KEPT,
+        kept_body=kept.body,
+    )

@@ -19,6 +19,8 @@ from cinema.infra.database.errors import is_lock_timeout
 from cinema.sales.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
+OK = 200
+CREATED = 201
 
 
 class Key(NamedTuple):
@@ -60,9 +62,17 @@ def claim(user_id: int, key: Key) -> bool:
         return False
 
 
-def kept_answer(user_id: int, key: Key) -> tuple[int, Any] | None:
-    """The status and body of the first request with this key, if it has ended. Raises
-    IdempotencyKeyReused.
+class KeptAnswer(NamedTuple):
+    """The answer to the first request with a key: whether it made a booking, and its body."""
+
+    created: bool
+    body: str
+
+
+def kept_answer(user_id: int, key: Key) -> KeptAnswer | None:
+    """Return the answer to the first request with this key, if it has ended.
+
+    Raises IdempotencyKeyReused.
     """
     fresh = IdempotencyKey.objects.filter(created_at__gt=Now() - KEPT, status__gt=0)
     row = fresh.filter(user_id=user_id, key_sha256=key.sha256).first()
@@ -70,12 +80,13 @@ def kept_answer(user_id: int, key: Key) -> tuple[int, Any] | None:
         return None
     if row.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused
-    return row.status, orjson.loads(row.body)
+    return KeptAnswer(row.status == CREATED, row.body)
 
 
-def keep(user_id: int, key: Key, status: int, body: Any) -> None:
+def keep(user_id: int, key: Key, created: bool, body: str) -> None:
+    """Keep the answer to a request that succeeded, in the transaction that claimed its key."""
     row = IdempotencyKey.objects.filter(user_id=user_id, key_sha256=key.sha256)
-    row.update(status=status, body=orjson.dumps(body).decode())
+    row.update(status=CREATED if created else OK, body=body)
 
 
 def purge() -> int:

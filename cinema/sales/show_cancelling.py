@@ -34,13 +34,11 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     nothing.
     """
     logins.require_live(caller)
-    show = (
-        Show.objects.select_for_update().annotate(now=Now()).filter(pk=show_id).order_by().first()
-    )
+    show = Show.objects.select_for_update().with_clock().filter(pk=show_id).order_by().first()
     if show is None:
         raise NotFound
     if show.cancelled_at is None:
-        if show.date_time <= show.now:  # type: ignore[attr-defined] # annotated
+        if show.date_time <= show.now:
             raise ShowStarted
         rows, live = Show.objects.filter(pk=show_id, cancelled_at=None), show.live_bookings()
         rows.update(
@@ -51,7 +49,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
             updated_at=Now(),
         )
         show.refresh_from_db()
-        transaction.on_commit(partial(telemetry.show_cancelled, show_id, caller.user_id))
+        transaction.on_commit(partial(telemetry.log_cancelled_show, show_id, caller.user_id))
     return show
 
 
@@ -95,7 +93,13 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
         _record(show, booked)
     counts = Counter(pk for pk, _ in given_back)
     transaction.on_commit(
-        partial(telemetry.cancelled, show_id, show.cancelled_by_id, show.cancel_request_id, counts)
+        partial(
+            telemetry.log_cancelled_with_show,
+            show_id,
+            show.cancelled_by_id,
+            show.cancel_request_id,
+            counts,
+        )
     )
     return len(ids), [number for _, number in given_back]
 

@@ -1,157 +1,157 @@
-"""What the API tells of a row: the contract's fields as plain values, the same for every way that
-leads to them.
-"""
+"""What is said of a booking: plain values, the same for every way that leads to them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import orjson
 from django.db.models import QuerySet
-from django.db.models.functions import Now
-from django.utils.timezone import get_default_timezone
 
 from cinema.infra.database.compiled import Compiled
-from cinema.programme.models import Movie
+from cinema.programme.snapshots import SHOW_COLUMNS, ShowSnapshot, to_cinema_time
 from cinema.sales.models import Booking, BookingQuerySet, BookingSeat
 
-Answer = dict[str, Any]
 PAGE = 50  # as long as a list is, unless its caller asks for another length
 PENDING = Booking.Status.PENDING.value
-# what `show_of` and `booking_of` want, in their order
-SHOW_COLUMNS = (
-    "pk",
-    "movie_id",
-    "movie__title",
-    "movie__duration_minutes",
-    "screen__name",
-    "date_time",
-    "total_seats",
-    "cancelled_at",
-)
-TIMES = ("expires_at", "created_at", "updated_at", "now")
-COLUMNS = ("pk", "reference", "status", *TIMES, *(f"show__{column}" for column in SHOW_COLUMNS))
+CANCELLED = Booking.Status.CANCELLED.value
+EXPIRED = Booking.Status.EXPIRED.value
+BOOKING_COLUMNS = ("pk", "reference", "status", "expires_at", "created_at", "updated_at", "now")
+COLUMNS = (*BOOKING_COLUMNS, *(f"show__{column}" for column in SHOW_COLUMNS))
 
 
-def _local(time: datetime) -> datetime:
-    """In the cinema's own time zone, whoever asks."""
-    return time.astimezone(get_default_timezone())
+@dataclass
+class BookingSnapshot:
+    id: int
+    reference: str
+    show: ShowSnapshot
+    seat_number: int
+    seat_numbers: list[int]
+    status: str
+    expires_at: datetime | None
+    expires_in_seconds: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def read(
+        cls,
+        pk: int,
+        reference: str,
+        status: str,
+        expires_at: datetime | None,
+        created_at: datetime,
+        updated_at: datetime,
+        now: datetime,
+        *,
+        show: ShowSnapshot,
+        seat_numbers: list[int],
+    ) -> Self:
+        """Return the booking of a row of BOOKING_COLUMNS.
+
+        `now` is the database's clock: a stale hold reads as expired, swept or not.
+        """
+        seconds_left = None
+        if status == PENDING and expires_at:
+            if expires_at <= now:
+                status = EXPIRED
+            else:
+                seconds_left = ceil((expires_at - now).total_seconds())
+        shown_expiry = None
+        if expires_at and status != CANCELLED:
+            shown_expiry = to_cinema_time(expires_at)
+        return cls(
+            id=pk,
+            reference=reference,
+            show=show,
+            seat_number=seat_numbers[0],
+            seat_numbers=seat_numbers,
+            status=status,
+            expires_at=shown_expiry,
+            expires_in_seconds=seconds_left,
+            created_at=to_cinema_time(created_at),
+            updated_at=to_cinema_time(updated_at),
+        )
+
+    @classmethod
+    def parse(cls, body: str) -> Self:
+        """Return the booking of a kept answer, with times as text.
+
+        A field that an older version did not write is None, and one that only a newer version
+        knows is left out: both may run at once during an upgrade.
+        """
+        told = orjson.loads(body)
+        show = ShowSnapshot(**_known(ShowSnapshot, told["show"]))
+        return cls(**_known(cls, told) | {"show": show})
 
 
-def movie(row: Movie) -> Answer:
-    return {
-        "id": row.pk,
-        "title": row.title,
-        "duration_minutes": row.duration_minutes,
-        "created_at": _local(row.created_at),
-        "updated_at": _local(row.updated_at),
-    }
+def _known(kind: Any, told: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: told.get(field.name) for field in fields(kind)}
 
 
-def show_of(
-    pk: int,
-    movie_id: int,
-    movie_title: str,
-    duration_minutes: int,
-    screen_name: str,
-    date_time: datetime,
-    total_seats: int,
-    cancelled_at: datetime | None,
-) -> Answer:
-    starts = _local(date_time)
-    return {
-        "id": pk,
-        "movie_id": movie_id,
-        "movie_title": movie_title,
-        "screen_name": screen_name,
-        "date_time": starts,
-        "ends_at": _local(date_time + timedelta(minutes=duration_minutes)),
-        "total_seats": total_seats,
-        "cancelled": cancelled_at is not None,
-    }
+class Ended(StrEnum):
+    """Whether a call changed anything, and if not, why."""
 
-
-def booking_of(
-    pk: int,
-    reference: str,
-    show: Answer,
-    seat_numbers: list[int],
-    status: str,
-    expires_at: datetime | None,
-    created_at: datetime,
-    updated_at: datetime,
-    now: datetime,
-) -> Answer:
-    """`now` is the database's clock: a stale hold reads as expired, swept or not."""
-    if status == PENDING and expires_at and expires_at <= now:
-        status = Booking.Status.EXPIRED.value
-    left = ceil((expires_at - now).total_seconds()) if status == PENDING and expires_at else None
-    return {
-        "id": pk,
-        "reference": reference,
-        "show": show,
-        "seat_number": seat_numbers[0],
-        "seat_numbers": seat_numbers,
-        "status": status,
-        "expires_at": _local(expires_at)
-        if expires_at and status != Booking.Status.CANCELLED
-        else None,
-        "expires_in_seconds": left,
-        "created_at": _local(created_at),
-        "updated_at": _local(updated_at),
-    }
-
-
-def booking_rows() -> BookingQuerySet:
-    """Bookings, for `bookings` to tell, with the database's clock to read their expiry by."""
-    return Booking.objects.annotate(now=Now())
-
-
-def bookings(rows: QuerySet[Booking]) -> list[Answer]:
-    """These of `booking_rows`, in their order, in two queries: of plain columns, since a model
-    instance costs more.
-    """
-    return _told(rows.values_list(*COLUMNS))
-
-
-def newest_of(user_id: int) -> list[Answer]:
-    """The first page of what a customer has."""
-    return _told(NEWEST.rows(user_id))
-
-
-def _told(rows: Iterable[Sequence[Any]]) -> list[Answer]:
-    """Rows of COLUMNS."""
-    found = list(rows)
-    seats: dict[int, list[int]] = {pk: [] for pk, *_ in found}
-    for pk, seat_number in BookingSeat.objects.filter(booking__in=seats).values_list(
-        "booking", "seat_number"
-    ):
-        seats[pk].append(seat_number)
-    return [
-        booking_of(pk, reference, show_of(*show), sorted(seats[pk]), status, *times)
-        for pk, reference, status, *times, show in ((*row[:7], row[7:]) for row in found)
-    ]
-
-
-NEWEST = Compiled(
-    lambda user_id: booking_rows().filter(user=user_id).order_by("-id")[:PAGE].values_list(*COLUMNS)
-)
-
-
-def booking_with(pk: int) -> Answer:
-    return bookings(booking_rows().filter(pk=pk))[0]
+    DONE = "done"
+    SAME = "same"  # it was so before
+    KEPT = "kept"  # the answer to the first of several calls with one key
 
 
 class Outcome(NamedTuple):
-    """The booking as the API tells it, and whether this call made it. `ended` says whether it
-    changed anything at all: `done`, `same` (it was so before) or `kept` (the answer to the first of
-    several with one key).
+    """What became of a call: the booking, and whether this call made it.
+
+    `kept_body` is the first answer to the letter, for a repeat with its key.
     """
 
-    booking: Answer
+    booking: BookingSnapshot
     created: bool = False
-    ended: str = "done"
+    ended: Ended = Ended.DONE
+    kept_body: str | None = None
 
-    @property
-    def status(self) -> int:
-        return 201 if self.created else 200
+
+def booking_rows() -> BookingQuerySet:
+    """Return bookings for `bookings`, with the database's clock to read their expiry by."""
+    return Booking.objects.with_clock()
+
+
+def bookings(rows: QuerySet[Booking]) -> list[BookingSnapshot]:
+    """Return these of `booking_rows`, in their order, in two queries.
+
+    They are read as plain columns: a model instance costs more.
+    """
+    return _read_all(rows.values_list(*COLUMNS))
+
+
+def newest_bookings(user_id: int) -> list[BookingSnapshot]:
+    """Return the first page of what a customer has."""
+    return _read_all(NEWEST.rows(user_id))
+
+
+def booking_with(pk: int) -> BookingSnapshot:
+    return bookings(booking_rows().filter(pk=pk))[0]
+
+
+def _read_all(rows: Iterable[Sequence[Any]]) -> list[BookingSnapshot]:
+    """Read rows of COLUMNS, and their seats in one query."""
+    found = list(rows)
+    seats: dict[int, list[int]] = {row[0]: [] for row in found}
+    seat_rows = BookingSeat.objects.filter(booking__in=seats)
+    for pk, seat_number in seat_rows.values_list("booking", "seat_number"):
+        seats[pk].append(seat_number)
+    width = len(BOOKING_COLUMNS)
+    return [
+        BookingSnapshot.read(
+            *row[:width], show=ShowSnapshot.read(*row[width:]), seat_numbers=sorted(seats[row[0]])
+        )
+        for row in found
+    ]
+
+
+def _newest(user_id: int) -> QuerySet[Booking, Any]:
+    rows = booking_rows().filter(user=user_id).order_by("-id")
+    return rows[:PAGE].values_list(*COLUMNS)
+
+
+NEWEST = Compiled(_newest)

@@ -1,8 +1,7 @@
-"""What is told of every change of a booking: one count of how the call ended, and one line for each
-change.
+"""What is counted and logged of every change of a booking, whoever made it.
 
-The sweep alone writes one line for all that it expired. The functions of `bookings` are decorated
-with it, so that API, admin and workers are told of alike.
+Each call is counted by how it ended, and each change is one line. The functions of `bookings` are
+decorated with `observed`, so that API, admin and workers are logged alike.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,45 +14,40 @@ from django.db import InterfaceError, InternalError, OperationalError
 from cinema.errors import Defect, Refusal, Unavailable
 from cinema.infra import metrics
 from cinema.people.logins import Caller
-from cinema.sales.snapshots import Outcome
+from cinema.sales.snapshots import Ended, Outcome
 
 P = ParamSpec("P")
 Act = Callable[Concatenate[Caller, P], Outcome]
 log = structlog.get_logger("marquee.booking")
 
 
-def told(action: str) -> Callable[[Act[P]], Act[P]]:
+def observed(action: str) -> Callable[[Act[P]], Act[P]]:
     def decorate(function: Act[P]) -> Act[P]:
         @wraps(function)
         def call(caller: Caller, *args: P.args, **kwargs: P.kwargs) -> Outcome:
             try:
                 outcome = function(caller, *args, **kwargs)
             except Exception as error:
-                metrics.booking(action, _code_of(error))
+                metrics.booking(action, _code(error))
                 raise
-            if outcome.ended == "done":
+            if outcome.ended is Ended.DONE:
                 booking = outcome.booking
-                changed(
-                    action,
-                    booking["id"],
-                    booking["show"]["id"],
-                    caller.user_id,
-                    len(booking["seat_numbers"]),
-                )
+                seats = len(booking.seat_numbers)
+                log_change(action, booking.id, booking.show.id, caller.user_id, seats)
             else:
                 metrics.booking(action, outcome.ended)
             return outcome
 
-        # to it `caller` has a name, to a Callable it has none
+        # In it `caller` has a name, in a Callable it has none.
         return call  # type: ignore[return-value]
 
     return decorate
 
 
-def changed(
+def log_change(
     action: str, booking_id: int, show_id: int, actor_id: int | None, seats: int, **more: str
 ) -> None:
-    """Behind the commit."""
+    """After the commit."""
     metrics.booking(action, "done")
     log.info(
         "booking changed",
@@ -67,33 +61,30 @@ def changed(
     )
 
 
-def cancelled(
+def log_cancelled_with_show(
     show_id: int, actor_id: int | None, request_id: str, bookings: dict[int, int]
 ) -> None:
-    """Behind the commit: bookings that were cancelled with their show, by this request, each with
-    its seats' number.
+    """After the commit. `bookings` has the number of seats of each.
+
+    The request is the one that cancelled the show, in whichever process.
     """
     by = {"request_id": request_id} if request_id else {}
     for booking_id, seats in bookings.items():
-        changed("cancel", booking_id, show_id, actor_id, seats, **by)
+        log_change("cancel", booking_id, show_id, actor_id, seats, **by)
 
 
-def show_cancelled(show_id: int, actor_id: int) -> None:
-    """Behind the commit. The lines of its bookings follow, as the workers come to them."""
+def log_cancelled_show(show_id: int, actor_id: int) -> None:
+    """After the commit. The lines of its bookings follow, as the workers come to them."""
     log.info("show cancelled", show_id=show_id, actor_id=actor_id)
 
 
-def not_cancelled(show_id: int, user_id: int, error: Exception) -> None:
-    """Of a cancelled show: what this customer has of it still stands, and is tried again by the
-    next sweep.
-    """
+def log_not_cancelled(show_id: int, user_id: int, error: Exception) -> None:
+    """A customer's bookings of a cancelled show still stand; the next sweep tries again."""
     log.error("bookings not cancelled", show_id=show_id, user_id=user_id, exc_info=error)
 
 
-def expired(booking_ids: Iterable[int]) -> None:
-    """Behind the commit: holds that ran out. Nobody did it. A line each would take longer than all
-    the rest.
-    """
+def log_expired(booking_ids: Iterable[int]) -> None:
+    """After the commit. One line for the batch: a line per hold would cost more than the sweep."""
     if ids := list(booking_ids):
         metrics.booking("expire", "done", len(ids))
         log.info(
@@ -101,7 +92,7 @@ def expired(booking_ids: Iterable[int]) -> None:
         )
 
 
-def _code_of(error: Exception) -> str:
+def _code(error: Exception) -> str:
     if isinstance(error, Refusal):
         return error.code
     away = isinstance(error, OperationalError | InterfaceError | InternalError)

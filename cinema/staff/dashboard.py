@@ -41,7 +41,7 @@ from cinema.infra.outbox import OwedMail
 from cinema.people.models import PasswordReset
 from cinema.programme.models import Progress, Show
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
-from cinema.seat_map.availability import with_seats
+from cinema.seat_map.availability import with_counts
 from cinema.staff.lists import filters
 from cinema.staff.lists.filters import midnight
 
@@ -84,7 +84,7 @@ def tonight() -> Context:
     """
     began, ends = filters.tonight()
     rows = (
-        with_seats(Show.objects.order_by("date_time", "pk"))
+        with_counts(Show.objects.order_by("date_time", "pk"))
         .select_related("movie", "screen")
         .annotate(now=Now())
     )

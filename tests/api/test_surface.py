@@ -240,3 +240,26 @@ def test_reads_ask_the_database_no_more_for_more_rows(api):
         a_booking(api.caller)
     assert queries() == few
     assert max(few) <= 4
+
+
+def test_generated_clients_find_each_call_by_the_name_they_know():
+    """A client names its functions by these: moving a handler must not rename them."""
+    names = {operation["operationId"] for _, _, operation in operations()}
+
+    assert len(names) == len(CONTRACT)
+    assert names == {
+        *(f"cinema_api_accounts_{name}" for name in (
+            "sign_up", "log_in", "refresh", "log_out", "ask_reset", "confirm_reset", "me", "change_me",
+            "change_password",
+        )),
+        *(f"cinema_api_movies_{name}" for name in (
+            "list_movies", "get_movie", "list_shows", "get_show", "get_seats", "get_picture",
+        )),
+        *(f"cinema_api_bookings_{name}" for name in (
+            "book", "hold", "confirm", "cancel", "my_bookings", "get_booking",
+        )),
+    }  # fmt: skip
+
+
+def test_a_description_does_not_show_how_wide_the_code_is():
+    assert [path for _, path, one in operations() if "\n" in one.get("description", "")] == []

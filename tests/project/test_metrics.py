@@ -68,7 +68,7 @@ def test_every_way_that_a_call_ends_is_counted(counted, each_way):
     bookings.book(caller, show.pk, [1])
     refused(bookings.book, other, show.pk, [1])
     refused(bookings.book, other, show.pk, [101])
-    held = bookings.hold(other, show.pk, [2]).booking["id"]
+    held = bookings.hold(other, show.pk, [2]).booking.id
     bookings.hold(other, show.pk, [2])
     refused(bookings.hold, other, show.pk, [3])
     bookings.confirm(other, held)

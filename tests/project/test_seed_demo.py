@@ -102,7 +102,7 @@ def test_on_a_fresh_database_film_and_show_are_number_1_and_seat_5_is_free():
     show = Show.objects.get(pk=1)
     assert show.movie == Movie.objects.get(pk=1)
     assert show.date_time >= timezone.now() + DAY
-    assert bookings.book(a_caller(), 1, [5]).booking["seat_numbers"] == [5]
+    assert bookings.book(a_caller(), 1, [5]).booking.seat_numbers == [5]
 
 
 @pytest.mark.django_db

@@ -29,10 +29,10 @@ def test_book_takes_the_seat_and_owes_a_mail():
 
     told = bookings.book(caller, show.pk, [5]).booking
 
-    assert (told["status"], told["seat_number"], told["seat_numbers"]) == ("booked", 5, [5])
-    assert told["expires_at"] is None
+    assert (told.status, told.seat_number, told.seat_numbers) == ("booked", 5, [5])
+    assert told.expires_at is None
     assert taken(show) == [5]
-    event = BookingEvent.objects.get(booking=told["id"])
+    event = BookingEvent.objects.get(booking=told.id)
     assert (event.kind, event.actor_id, event.mail_state) == ("booked", caller.user_id, "owed")
 
 
@@ -41,8 +41,8 @@ def test_a_group_is_booked_sorted_and_whole():
 
     told = bookings.book(a_caller(), show.pk, [9, 3, 7]).booking
 
-    assert told["seat_numbers"] == [3, 7, 9]
-    assert told["seat_number"] == 3
+    assert told.seat_numbers == [3, 7, 9]
+    assert told.seat_number == 3
     assert list(BookingSeat.objects.order_by("id").values_list("seat_number", flat=True)) == [
         3,
         7,

@@ -30,7 +30,7 @@ def test_confirm_makes_it_booked_and_owes_the_mail():
 
     told = bookings.confirm(caller, hold.pk).booking
 
-    assert (told["status"], told["expires_at"], told["expires_in_seconds"]) == (
+    assert (told.status, told.expires_at, told.expires_in_seconds) == (
         "booked",
         None,
         None,
@@ -79,7 +79,7 @@ def test_cancel_gives_the_seat_back_and_keeps_the_history():
 
     told = bookings.cancel(caller, booking.pk).booking
 
-    assert (told["status"], told["seat_numbers"]) == ("cancelled", [5, 6])
+    assert (told.status, told.seat_numbers) == ("cancelled", [5, 6])
     assert taken(show) == []
     assert history(booking.pk) == ["booked", "cancelled"]
     assert BookingEvent.objects.get(kind="cancelled").mail_state == "owed"

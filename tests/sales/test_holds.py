@@ -20,8 +20,8 @@ def test_hold_keeps_the_seat_for_hold_seconds_and_owes_no_mail(settings):
 
     told = bookings.hold(a_caller(), show.pk, [5]).booking
 
-    assert told["status"] == "pending"
-    assert 98 <= told["expires_in_seconds"] <= 100
+    assert told.status == "pending"
+    assert 98 <= told.expires_in_seconds <= 100
     assert taken(show) == [5]
     assert BookingEvent.objects.get().mail_state == "none"
     assert BookingSeat.objects.get().held_until == Booking.objects.get().expires_at
@@ -44,9 +44,9 @@ def test_the_same_hold_again_is_the_same_hold():
 
     assert first.created
     assert not again.created
-    assert again.booking["id"] == first.booking["id"]
-    assert again.booking["expires_at"] == first.booking["expires_at"]
-    assert history(first.booking["id"]) == ["held"]
+    assert again.booking.id == first.booking.id
+    assert again.booking.expires_at == first.booking.expires_at
+    assert history(first.booking.id) == ["held"]
 
 
 def test_other_seats_are_refused_while_a_hold_lives():
@@ -100,7 +100,7 @@ def test_a_stale_hold_is_taken_over_at_once():
     assert stale.status == "expired"
     assert history(stale.pk) == ["held", "expired"]
     assert taken(show) == [6]
-    assert told["status"] == "booked"
+    assert told.status == "booked"
 
 
 def test_ones_own_stale_hold_is_taken_over_whatever_its_seats():

@@ -86,7 +86,7 @@ def test_of_two_confirms_that_both_found_it_pending_one_books_and_the_control(
     with queued_behind(hold, *[lambda: bookings.confirm(caller, hold.pk)] * 2) as confirms:
         pass
 
-    assert {one.result().booking["status"] for one in confirms} == {"booked"}
+    assert {one.result().booking.status for one in confirms} == {"booked"}
     assert history(hold.pk) == ["held", "booked", *([] if compares else ["booked"])]
 
 
@@ -103,7 +103,7 @@ def test_a_cancel_that_found_a_hold_owes_the_mail_of_what_was_booked_meanwhile_a
         Booking.objects.filter(pk=hold.pk).update(status="booked", holding=None, expires_at=None)
         BookingSeat.objects.filter(booking=hold).update(held_until=None)
 
-    assert cancel.result().booking["status"] == "cancelled"
+    assert cancel.result().booking.status == "cancelled"
     assert not BookingSeat.objects.live().exists()
     assert BookingEvent.objects.get(kind="cancelled").mail_state == ("owed" if compares else "none")
 
@@ -143,7 +143,7 @@ def test_a_confirm_waits_for_whoever_cancels_its_show_and_the_control(monkeypatc
     with queued_behind(show, lambda: bookings.confirm(caller, hold.pk), waits=locks) as (confirm,):
         Show.objects.filter(pk=show.pk).update(cancelled_at=Now())
         if not locks:
-            assert confirm.result().booking["status"] == "booked"
+            assert confirm.result().booking.status == "booked"
 
     assert locks is (type(confirm.exception()).__name__ == "ShowCancelled")
     assert history(hold.pk) == ["held", *([] if locks else ["booked"])]

@@ -257,9 +257,9 @@ def test_a_sale_step_by_step_with_a_key_and_what_follows_it(caller, show):
     key = Key("a" * 64, "b" * 64)
     with statements() as told:
         hold = bookings.hold(caller, show.pk, [150, 151], key)
-        assert bookings.hold(caller, show.pk, [150, 151], key).booking["id"] == hold.booking["id"]
-        bookings.confirm(caller, hold.booking["id"], Key("c" * 64, "d" * 64))
-        bookings.cancel(caller, hold.booking["id"], Key("e" * 64, "f" * 64))
+        assert bookings.hold(caller, show.pk, [150, 151], key).booking.id == hold.booking.id
+        bookings.confirm(caller, hold.booking.id, Key("c" * 64, "d" * 64))
+        bookings.cancel(caller, hold.booking.id, Key("e" * 64, "f" * 64))
 
     assert all_read_whole(told) == {}
 
@@ -270,7 +270,7 @@ def test_a_confirm_and_a_cancel_in_one_statement(caller, show, statement):
     who = {
         "session": caller.session_id,
         "user": caller.user_id,
-        "booking": hold.booking["id"],
+        "booking": hold.booking.id,
         "request": "",
     }
 

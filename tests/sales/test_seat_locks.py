@@ -14,6 +14,7 @@ from cinema.infra import redis
 from cinema.sales import bookings, seat_locks
 from cinema.sales.idempotency import key_from
 from cinema.sales.models import Booking
+from cinema.sales.snapshots import Ended
 from tests.support.factories import a_caller, a_show
 from tests.support.racing import race
 from tests.support.services import free_port, start_redis
@@ -221,5 +222,6 @@ def test_a_keyed_repeat_gets_its_answer_while_another_tries_for_the_seat():
     with seat_locks.locked(show.pk, [5], user_id=0):
         again = bookings.book(caller, show.pk, [5], key)
 
-    assert again.booking["id"] == first.booking["id"]
-    assert again.status == 201
+    assert again.booking.id == first.booking.id
+    assert again.created
+    assert again.ended is Ended.KEPT

@@ -8,6 +8,7 @@ the steps that lead to it.
 
 import os
 from collections import defaultdict
+from dataclasses import asdict
 
 import pytest
 from django.conf import settings
@@ -164,7 +165,8 @@ class BoxOffice(RuleBasedStateMachine):
         longest.
         """
         told = [
-            self._told(row) for row in snapshots.bookings(snapshots.booking_rows().order_by("id"))
+            self._told(asdict(booking))
+            for booking in snapshots.bookings(snapshots.booking_rows().order_by("id"))
         ]
         assert told == [self._wanted(sale) for sale in self.model.sales]
 

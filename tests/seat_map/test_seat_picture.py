@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from django.utils import timezone
 
-from cinema.api.routers import movies
 from cinema.programme.models import Show
 from cinema.sales import bookings
-from cinema.seat_map import picture
+from cinema.seat_map import availability, picture
 from cinema.seat_map.picture import Seat
 from tests.conftest import refusal
 from tests.support.factories import a_booking, a_caller, a_hold, a_show, make_stale, move_start
@@ -39,11 +38,11 @@ def fetch(api, show, **headers):
 def test_of_a_show_that_is_deleted_while_it_is_drawn_there_is_no_picture(api, monkeypatch):
     show = a_show()
 
-    def read_and_deleted(show_id: int) -> tuple[int, list[int]]:
+    def read_and_deleted(show_id: int) -> availability.SeatMap:
         Show.objects.filter(pk=show_id).delete()
-        return 10, []
+        return availability.SeatMap(show_id, 10, 10, [])
 
-    monkeypatch.setattr(movies, "_seat_map", read_and_deleted)
+    monkeypatch.setattr(availability, "seat_map", read_and_deleted)
 
     assert refusal(fetch(api, show)) == (404, "not_found")
 

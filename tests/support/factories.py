@@ -61,14 +61,14 @@ def a_booking(
     caller: Caller | None = None, show: Show | None = None, seats: tuple[int, ...] = (5,)
 ) -> Booking:
     told = bookings.book(caller or a_caller(), (show or a_show()).pk, seats).booking
-    return Booking.objects.get(pk=told["id"])
+    return Booking.objects.get(pk=told.id)
 
 
 def a_hold(
     caller: Caller | None = None, show: Show | None = None, seats: tuple[int, ...] = (5,)
 ) -> Booking:
     told = bookings.hold(caller or a_caller(), (show or a_show()).pk, seats).booking
-    return Booking.objects.get(pk=told["id"])
+    return Booking.objects.get(pk=told.id)
 
 
 def a_clerk(customer: User | None = None) -> Caller:

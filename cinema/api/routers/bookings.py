@@ -1,5 +1,6 @@
 """Selling seats: hold, book, confirm, cancel, and one's own bookings."""
 
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
@@ -7,7 +8,7 @@ from ninja import Query, Router
 from cinema.api.auth import CallerRequest, CustomerRequest, caller, customer
 from cinema.api.errors import refuses
 from cinema.api.fields import Flag, Id, StatusName
-from cinema.api.responses import json_response
+from cinema.api.responses import json_response, outcome_response
 from cinema.api.schemas.common import (
     FIRST_PAGE,
     BookingOut,
@@ -35,7 +36,6 @@ from cinema.errors import (
 )
 from cinema.sales import bookings, snapshots
 from cinema.sales.idempotency import Key, key_from
-from cinema.sales.snapshots import Outcome
 
 router = Router(tags=["Bookings"])
 
@@ -64,7 +64,7 @@ KEY_HEADER = {
 )
 def book(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     """In one step, all the seats or none."""
-    return _answer(bookings.book(request.auth, show_id, body.wanted, _key(request, body)))
+    return outcome_response(bookings.book(request.auth, show_id, body.wanted, _key(request, body)))
 
 
 @router.post(
@@ -78,7 +78,7 @@ def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     """Kept for you until `expires_at`. The same seats again: 200, the same hold, its expiry
     unchanged.
     """
-    return _answer(bookings.hold(request.auth, show_id, body.wanted, _key(request, body)))
+    return outcome_response(bookings.hold(request.auth, show_id, body.wanted, _key(request, body)))
 
 
 @router.post(
@@ -99,7 +99,7 @@ def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
 )
 def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. Of a booked one: the same answer again."""
-    return _answer(bookings.confirm(request.auth, booking_id, _key(request, body)))
+    return outcome_response(bookings.confirm(request.auth, booking_id, _key(request, body)))
 
 
 @router.post(
@@ -113,7 +113,7 @@ def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> 
 )
 def cancel(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. The seats are free at once. Of a cancelled one: the same answer again."""
-    return _answer(bookings.cancel(request.auth, booking_id, _key(request, body)))
+    return outcome_response(bookings.cancel(request.auth, booking_id, _key(request, body)))
 
 
 @router.get(
@@ -132,16 +132,13 @@ def my_bookings(
     """Newest first. A hold that ran out reads as expired."""
     rows = snapshots.booking_rows().filter(user=request.auth)
     if page == FIRST_PAGE and status is None and upcoming is None:  # what everybody asks
-        return json_response(page.told(snapshots.newest_of(request.auth.pk), rows.count))
+        return json_response(page.fill(snapshots.newest_bookings(request.auth.pk), rows.count))
     if status:
         rows = rows.with_status(status)
     if upcoming is not None:
-        rows = (
-            rows.filter(show__date_time__gt=Now())
-            if upcoming
-            else rows.filter(show__date_time__lte=Now())
-        )
-    return json_response(page.of(rows.order_by("-id"), snapshots.bookings))
+        is_coming = Q(show__date_time__gt=Now())
+        rows = rows.filter(is_coming if upcoming else ~is_coming)
+    return json_response(page.cut(rows.order_by("-id"), snapshots.bookings))
 
 
 @router.get(
@@ -153,17 +150,13 @@ def my_bookings(
 )
 def get_booking(request: CustomerRequest, booking_id: Id) -> HttpResponse:
     """Your own; another customer's is as if it did not exist."""
-    told = snapshots.bookings(snapshots.booking_rows().filter(user=request.auth, pk=booking_id))
-    if not told:
+    found = snapshots.bookings(snapshots.booking_rows().filter(user=request.auth, pk=booking_id))
+    if not found:
         raise NotFound
-    return json_response(told[0])
+    return json_response(found[0])
 
 
 def _key(request: HttpRequest, body: Input) -> Key | None:
     if (header := request.META.get("HTTP_IDEMPOTENCY_KEY")) is None:
         return None
     return key_from(header, request.method or "", request.path, body.model_dump(exclude_unset=True))
-
-
-def _answer(outcome: Outcome) -> HttpResponse:
-    return json_response(outcome.booking, outcome.status)

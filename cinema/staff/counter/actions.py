@@ -23,7 +23,7 @@ from cinema.people.logins import Caller
 from cinema.programme.models import Show
 from cinema.sales import bookings, idempotency
 from cinema.sales.models import Booking
-from cinema.sales.snapshots import Outcome
+from cinema.sales.snapshots import Ended, Outcome
 from cinema.staff.counter.form import (
     Deed,
     Typed,
@@ -92,7 +92,7 @@ class Deeds:
         outcome = bookings.book(
             self.clerk._replace(customer_id=customer.pk), self.show.pk, typed.seats, key
         )
-        booking = Booking.objects.get(pk=outcome.booking["id"])
+        booking = Booking.objects.get(pk=outcome.booking.id)
         logged = f"Sold at the counter: {seats_told(typed.seats)}, to {customer.username}."
         told = f"Booked: {booking.reference}, {seats_told(typed.seats)}."
         return self._ended(outcome, booking, logged, told, f"?booking={booking.pk}")
@@ -143,14 +143,13 @@ class Deeds:
             "The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS
         )
 
-    def _booking(self) -> Any:
-        rows = (
-            Booking.objects.with_reads_as()
-            .select_related("user")
-            .prefetch_related("seats")
-            .filter(show=self.show)
-        )
-        booking = rows.filter(pk=row_number(self.request.POST.get("booking", ""))).first()
+    def _booking(self) -> Booking:
+        """Return the booking of this show that the form names. Raises Http404."""
+        chosen = row_number(self.request.POST.get("booking", ""))
+        rows = Booking.objects.with_reads_as().select_related("user").prefetch_related("seats")
+        booking = None
+        if chosen is not None:
+            booking = rows.filter(show=self.show, pk=chosen).first()
         if booking is None:
             raise Http404
         return booking
@@ -158,10 +157,10 @@ class Deeds:
     def _ended(
         self, outcome: Outcome, booking: Booking, logged: str, told: str, query: str = ""
     ) -> HttpResponse:
-        if outcome.ended == "done":
+        if outcome.ended is Ended.DONE:
             self.admin.log_change(self.request, booking, logged)
-        if outcome.ended == "same":
-            told = f"{booking}: it was {outcome.booking['status']} before."
+        if outcome.ended is Ended.SAME:
+            told = f"{booking}: it was {outcome.booking.status} before."
             return self._back(told, messages.WARNING, _query({"booking": booking.pk}))
         return self._back(told, messages.SUCCESS, query)
 

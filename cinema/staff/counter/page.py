@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -85,7 +84,7 @@ class SeatMap:
     def _show(self, request: HttpRequest, show_id: int) -> Show:
         if not self.admin.has_view_permission(request):
             raise PermissionDenied
-        rows = Show.objects.select_related("movie", "screen").annotate(now=Now())
+        rows = Show.objects.select_related("movie", "screen").with_clock()
         show = rows.filter(pk=show_id).first() if show_id < 10**LONGEST else None
         if show is None:
             raise Http404
@@ -122,7 +121,7 @@ class SeatMap:
         booking = rows.filter(pk=chosen, show=show).first()
         if booking is None:
             return None
-        started = show.date_time <= show.now  # type: ignore[attr-defined] # annotated
+        started = show.date_time <= show.now
         may_cancel = booking.reads_as in LIVE and request.user.has_perm(SELL) and not started
         return {"booking": booking, "status": booking.reads_as, "may_cancel": may_cancel}
 

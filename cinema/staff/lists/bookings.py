@@ -23,6 +23,7 @@ from cinema.people.logins import Caller
 from cinema.people.models import PasswordReset
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent
+from cinema.sales.snapshots import Ended
 from cinema.staff import search
 from cinema.staff.counter.form import seats_told
 from cinema.staff.lists import exports
@@ -175,7 +176,7 @@ class BookingAdmin(ReadOnly):
         except Refusal as refusal:
             self.message_user(request, f"{booking}: {refusal.detail}", messages.ERROR)
             return False
-        if outcome.ended == "done":
+        if outcome.ended is Ended.DONE:
             self.log_change(request, booking, "Cancelled.")
             return True
         self.message_user(request, f"{booking}: it was cancelled before.", messages.WARNING)

@@ -12,6 +12,7 @@ from django.utils.timezone import localtime
 
 from cinema.sales import snapshots
 from cinema.sales.models import Booking
+from cinema.sales.snapshots import BookingSnapshot
 
 AT_ONCE = 2000  # by the primary key, so that no transaction stays open however slowly it is fetched
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -64,7 +65,7 @@ def _lines(rows: QuerySet[Booking], with_customers: bool) -> Iterator[bytes]:
         ).encode()
 
 
-def _chunks(rows: QuerySet[Booking]) -> Iterator[list[tuple[snapshots.Answer, tuple[str, str]]]]:
+def _chunks(rows: QuerySet[Booking]) -> Iterator[list[tuple[BookingSnapshot, tuple[str, str]]]]:
     rows, below = rows.order_by("-pk"), None
     while True:
         part = rows if below is None else rows.filter(pk__lt=below)
@@ -77,11 +78,24 @@ def _chunks(rows: QuerySet[Booking]) -> Iterator[list[tuple[snapshots.Answer, tu
         below = ids[-1]
 
 
-def _row(told: snapshots.Answer, customer: tuple[str, str], with_customers: bool) -> list[str]:
-    show, seats = told["show"], told["seat_numbers"]
-    values = [told["reference"], told["status"], show["movie_title"], show["screen_name"], _time(show["date_time"]),
-              " ".join(map(str, seats)), len(seats), _time(told["created_at"]), _time(told["updated_at"])]  # fmt: skip
-    return [safe(value) for value in (*values, *(customer if with_customers else ()))]
+def _row(booking: BookingSnapshot, customer: tuple[str, str], with_customers: bool) -> list[str]:
+    """Return the cells below HEADINGS, and below CUSTOMER if wanted."""
+    show = booking.show
+    seats = booking.seat_numbers
+    cells: list[Any] = [
+        booking.reference,
+        booking.status,
+        show.movie_title,
+        show.screen_name,
+        _time(show.date_time),
+        " ".join(map(str, seats)),
+        len(seats),
+        _time(booking.created_at),
+        _time(booking.updated_at),
+    ]
+    if with_customers:
+        cells += customer
+    return [safe(cell) for cell in cells]
 
 
 def _time(moment: Any) -> str:

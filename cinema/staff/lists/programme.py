@@ -19,7 +19,7 @@ from django.utils.timezone import localtime
 
 from cinema.programme import models
 from cinema.programme.models import Movie, Screen, Show
-from cinema.seat_map.availability import with_seats
+from cinema.seat_map.availability import with_counts
 from cinema.staff.counter.actions import Deeds
 from cinema.staff.counter.page import SeatMap
 from cinema.staff.lists.base import Shared, button, local
@@ -104,7 +104,7 @@ class ShowAdmin(Shared):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
         rows: QuerySet[Show] = super().get_queryset(request)
-        return with_seats(rows)
+        return with_counts(rows)
 
     @admin.display(description="starts at", ordering="date_time")
     def starts(self, show: Show) -> str:

@@ -20,6 +20,7 @@ from django_redis import get_redis_connection
 
 from cinema.errors import SeatContended, SeatTaken
 from cinema.infra import outbox, redis
+from cinema.infra.database import transactions
 from cinema.notifications import deliveries
 from cinema.people import logins
 from cinema.sales import bookings, idempotency, one_statement, seat_locks, step_by_step
@@ -69,9 +70,9 @@ def lock_only_in_redis() -> None:
 
     def keep(caller: Any, booking_id: int) -> Any:
         outcome = confirm(caller, booking_id)
-        for seat in outcome.booking["seat_numbers"]:
+        for seat in outcome.booking.seat_numbers:
             get_redis_connection("default").set(
-                key(outcome.booking["show"]["id"], seat), 1, ex=DAY_SECONDS
+                key(outcome.booking.show.id, seat), 1, ex=DAY_SECONDS
             )
         return outcome
 
@@ -105,7 +106,7 @@ def no_transaction() -> None:
         logins.require_live(caller)
         try:
             return step_by_step.confirm(caller, booking_id)
-        except step_by_step.Raced:
+        except transactions.Raced:
             raise SeatContended from None
 
     bookings.confirm = confirm
@@ -143,8 +144,8 @@ def retry_lost_connection() -> None:
 
         return run
 
-    bookings._settle, bookings._in_one_statement = (
-        twice(bookings._settle),
+    bookings._in_steps, bookings._in_one_statement = (
+        twice(bookings._in_steps),
         twice(bookings._in_one_statement),
     )
 

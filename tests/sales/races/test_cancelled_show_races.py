@@ -113,7 +113,7 @@ def test_a_crowd_of_buyers_against_the_cancellation(turn):
             told = []
             for seat in range(number * 10 + 1, number * 10 + 9):
                 try:
-                    told.append(again(lambda: bookings.book(caller, show.pk, [seat])).booking["id"])  # noqa: B023
+                    told.append(again(lambda: bookings.book(caller, show.pk, [seat])).booking.id)  # noqa: B023
                 except ShowCancelled:
                     break
             return told

@@ -105,15 +105,15 @@ def hold(show, seats):
 
 
 def hold_and_confirm(show, seats):
-    return lambda caller: bookings.confirm(caller, bookings.hold(caller, show, seats).booking["id"])
+    return lambda caller: bookings.confirm(caller, bookings.hold(caller, show, seats).booking.id)
 
 
 def book_and_cancel(show, seats):
-    return lambda caller: bookings.cancel(caller, bookings.book(caller, show, seats).booking["id"])
+    return lambda caller: bookings.cancel(caller, bookings.book(caller, show, seats).booking.id)
 
 
 def hold_and_cancel(show, seats):
-    return lambda caller: bookings.cancel(caller, bookings.hold(caller, show, seats).booking["id"])
+    return lambda caller: bookings.cancel(caller, bookings.hold(caller, show, seats).booking.id)
 
 
 def sweep(show, seats):
@@ -146,12 +146,9 @@ def contest(crowd: Crowd, show: int, dice: random.Random) -> None:
     told = [result.booking for result in results if isinstance(result, Outcome)]
     assert told
     statuses = dict(Booking.objects.filter(show=show).values_list("pk", "status"))
-    assert [statuses[booking["id"]] for booking in told] == [booking["status"] for booking in told]
+    assert [statuses[booking.id] for booking in told] == [booking.status for booking in told]
     sold = [
-        seat
-        for booking in told
-        if booking["status"] != "cancelled"
-        for seat in booking["seat_numbers"]
+        seat for booking in told if booking.status != "cancelled" for seat in booking.seat_numbers
     ]
     assert len(sold) == len(set(sold)), told
 

@@ -68,7 +68,7 @@ def test_groups_that_overlap_are_sold_whole_or_not_at_all(with_and_without_redis
     won = [result for result in results if isinstance(result, Outcome)]
     assert won
     assert set(kinds(results)) <= REFUSED | {"Outcome"}
-    sold = sorted(seat for outcome in won for seat in outcome.booking["seat_numbers"])
+    sold = sorted(seat for outcome in won for seat in outcome.booking.seat_numbers)
     assert sold == list(
         BookingSeat.objects.live().order_by("seat_number").values_list("seat_number", flat=True)
     )
@@ -154,7 +154,7 @@ def test_a_hundred_sales_and_returns_leave_no_seat_behind(with_and_without_redis
                     told = patiently(lambda: bookings.book(caller, show.pk, seats)).booking  # noqa: B023
                 except (SeatTaken, SeatContended):
                     continue
-                patiently(lambda: bookings.cancel(caller, told["id"]))  # noqa: B023 - at once
+                patiently(lambda: bookings.cancel(caller, told.id))  # noqa: B023 - at once
 
         return act
 

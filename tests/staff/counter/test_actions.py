@@ -267,4 +267,4 @@ def test_who_has_seen_no_status_cancels_what_there_is():
 
     with pytest.raises(BookingClosed):
         bookings.cancel(caller, hold.pk, seen="pending")
-    assert bookings.cancel(caller, hold.pk).booking["status"] == "cancelled"
+    assert bookings.cancel(caller, hold.pk).booking.status == "cancelled"

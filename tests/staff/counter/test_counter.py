@@ -35,7 +35,7 @@ def events(booking: Booking) -> list[tuple[str, int, str]]:
 
 
 def sold(clerk, show=None, seats=(5,), act=bookings.book) -> Booking:
-    return Booking.objects.get(pk=act(clerk, (show or a_show()).pk, seats).booking["id"])
+    return Booking.objects.get(pk=act(clerk, (show or a_show()).pk, seats).booking.id)
 
 
 def test_a_sale_is_the_customers_and_names_the_clerk():
@@ -46,7 +46,7 @@ def test_a_sale_is_the_customers_and_names_the_clerk():
 
     assert booking.user == customer
     assert events(booking) == [("booked", clerk.user_id, "owed")]
-    assert bookings.cancel(a_caller(customer), booking.pk).booking["status"] == "cancelled"
+    assert bookings.cancel(a_caller(customer), booking.pk).booking.status == "cancelled"
 
 
 def test_a_clerk_holds_confirms_and_cancels_for_a_customer():
@@ -133,7 +133,7 @@ def test_a_seat_that_the_customer_holds_is_told_with_its_booking():
         bookings.book(clerk, hold.show_id, [6, 7])
 
     assert refused.value.extra["booking_id"] == hold.pk
-    assert bookings.confirm(clerk, hold.pk).booking["status"] == "booked"
+    assert bookings.confirm(clerk, hold.pk).booking.status == "booked"
     assert events(hold)[-1] == ("booked", clerk.user_id, "owed")
 
 
@@ -144,7 +144,7 @@ def test_a_hold_of_other_seats_is_in_nobodys_way():
     booking = sold(a_clerk(User.objects.get(pk=customer.user_id)), hold.show, (6,))
 
     assert booking.user_id == customer.user_id
-    assert bookings.confirm(customer, hold.pk).booking["status"] == "booked"
+    assert bookings.confirm(customer, hold.pk).booking.status == "booked"
 
 
 def test_the_customers_stale_hold_is_taken_over():
