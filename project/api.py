@@ -15,7 +15,7 @@ from ninja.renderers import BaseRenderer
 from cinema.api import errors
 from cinema.api.parsing import StrictParser
 from cinema.api.routers import accounts, bookings, movies, shows
-from cinema.api.schemas.common import Problem
+from cinema.api.schemas.problems import Problem
 
 DESCRIPTION = """Cinema seats over a REST API: a seat is never sold twice.
 

@@ -154,7 +154,7 @@ AXES_COOLOFF_TIME = timedelta(seconds=LOCKOUT_SECONDS)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_HANDLER = "cinema.people.lockouts.Handler"
-AXES_CLIENT_IP_CALLABLE = "cinema.api.auth.place_of"
+AXES_CLIENT_IP_CALLABLE = "cinema.infra.client_address.client_network"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False  # the admin's page is ours
 PASSWORD_HASHERS = [

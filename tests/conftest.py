@@ -11,9 +11,9 @@ from django.test.client import ClientHandler
 from django_redis import get_redis_connection
 
 from cinema.infra import redis
-from cinema.infra.monitoring import health
+from cinema.infra.monitoring import heartbeats
 from cinema.people import tokens
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.people.models import AuthSession, User
 from cinema.sales import one_statement
 from project.config import log_lines
@@ -54,8 +54,8 @@ def fresh_redis_and_no_throttles(settings):
 @pytest.fixture
 def all_well():
     """A worker and the beat have just been heard of."""
-    health.worker_lives("celery@here", starts=True)
-    health.beat_ticks()
+    heartbeats.worker_lives("celery@here", starts=True)
+    heartbeats.beat_ticks()
 
 
 @pytest.fixture

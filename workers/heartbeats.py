@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import signals
 
-from cinema.infra.monitoring import health
+from cinema.infra.monitoring import heartbeats
 
 TRIES = 3
 _heard_of = False  # in a child, whether its parent was at the fork
@@ -31,13 +31,13 @@ def worker_lives(sender: Any, **_: Any) -> None:
     """
     global _heard_of
     name = sender.eventer.hostname
-    if not _heard_of and health.worker_lives(name, starts=True):
+    if not _heard_of and heartbeats.worker_lives(name, starts=True):
         _heard_of = True
         atexit.register(
-            health.worker_ends, name
+            heartbeats.worker_ends, name
         )  # Celery's own signal is not sent at every orderly end
     else:
-        health.worker_lives(name)
+        heartbeats.worker_lives(name)
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -49,7 +49,7 @@ def process_begins(sender: str, **_: Any) -> None:
     for a second or so.
     """
     if _heard_of and not _replaces:
-        any(health.worker_lost_a_process(sender, os.getpid()) for _ in range(TRIES))
+        any(heartbeats.worker_lost_a_process(sender, os.getpid()) for _ in range(TRIES))
 
 
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
@@ -58,4 +58,4 @@ def beat_starts(**_: Any) -> None:
 
 
 def beat_ticks(**_: Any) -> None:
-    health.beat_ticks()
+    heartbeats.beat_ticks()

@@ -1,7 +1,7 @@
 """Owed mail: every row of BookingEvent and PasswordReset that owes a mail gets it, at least once.
 
-    queue_due   a due row is put QUEUED_SECONDS ahead and queued as (kind, pk, attempt): the queue may lose it
-    deliver     claim: attempt → attempt + 1, leased → greet the server → is the lease still mine? → send → stamp
+    queue_due   put a due row QUEUED_SECONDS ahead and queue (kind, pk, attempt), which may be lost
+    deliver     claim: attempt + 1, leased → greet the server → still my lease? → send → stamp
 
 Every step is a compare-and-set on `mail_attempts`, so of two workers with one message one sends. A
 second copy, with the same Message-ID, comes only from a worker that died or was suspended past its
@@ -11,10 +11,8 @@ lease between last question and stamp.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
-from email.utils import format_datetime, parseaddr
+from datetime import timedelta
 from logging import ERROR, INFO, WARNING
-from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPResponseException, SMTPSenderRefused
 from typing import Any, NamedTuple
 
 import structlog
@@ -24,40 +22,26 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
-from django.template.loader import render_to_string
-from django.utils.crypto import salted_hmac
-from django.utils.dateformat import format as format_date
-from django.utils.timezone import get_default_timezone, localtime
 
 from cinema.infra import logs, metrics, outbox
 from cinema.infra.outbox import OwedQuerySet
-from cinema.people import logins
-from cinema.people.models import PasswordReset, User, is_walk_in
-from cinema.sales.models import Booking, BookingEvent
+from cinema.notifications import letters, smtp_answers
+from cinema.notifications.letters import Undeliverable
+from cinema.people.models import is_walk_in
+from cinema.sales.models import BookingEvent
 
 log = structlog.get_logger("marquee.mail")
 
-QUEUED_SECONDS = (
-    30  # a queued row is left alone this long; a message that was lost is made again after it
-)
+# A queued row is left alone this long; a message that was lost is made again after it.
+QUEUED_SECONDS = 30
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5, 900
 STAMP_RETRY_SECONDS = (0.2, 0.5, 1, 2, 4)
-ABOUT_THE_LOGIN = {
-    530,
-    534,
-    535,
-    538,
-}  # 5xx, but of our settings: no customer's mail is refused for good by these
 
 
 class Due(NamedTuple):
     kind: str
     pk: int
     attempt: int
-
-
-class _Undeliverable(Exception):
-    """Nobody is there to send this mail to."""
 
 
 def queue_due(limit: int = 500) -> list[Due]:
@@ -78,16 +62,16 @@ def deliver(kind: str, pk: int, attempt: int) -> None:
     if owed_by := outbox.kinds()[kind].objects.values_list("request_id", flat=True).get(pk=pk):
         logs.add(request_id=owed_by)
     try:
-        sent = _send(_letter(kind, pk), _claimed(kind, pk, attempt + 1))
-        _told("sent" if sent else "left to another worker", kind, pk, attempt + 1)
-    except _Undeliverable as error:
+        sent = _send(letters.write(kind, pk), _claimed(kind, pk, attempt + 1))
+        _log_outcome("sent" if sent else "left to another worker", kind, pk, attempt + 1)
+    except Undeliverable as error:
         _give_up(kind, pk, attempt + 1, str(error))
     except (
         OSError,
         ValueError,
     ) as error:  # SMTPException is an OSError; ValueError: our own address may be mistyped
-        settle = _give_up if _is_permanent(error) else put_off
-        settle(kind, pk, attempt + 1, _reason(error))
+        settle = _give_up if smtp_answers.is_permanent(error) else put_off
+        settle(kind, pk, attempt + 1, smtp_answers.describe(error))
 
 
 def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
@@ -95,7 +79,7 @@ def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
     seconds = min(FIRST_RETRY_SECONDS * 3 ** min(attempt - 1, 9), LAST_RETRY_SECONDS)
     due = Now() + timedelta(seconds=seconds)
     if _claimed(kind, pk, attempt).update(mail_due_at=due, mail_error=reason):
-        _told("put off", kind, pk, attempt, reason=reason, again_in=seconds)
+        _log_outcome("put off", kind, pk, attempt, reason=reason, again_in=seconds)
 
 
 def send_again(rows: OwedQuerySet) -> int:
@@ -160,7 +144,7 @@ def _claimed(kind: str, pk: int, attempt: int) -> OwedQuerySet:
 
 
 def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
-    with _greeted_server() as server:
+    with _open_conversation() as server:
         if not mine.filter(mail_due_at__gt=Now()).exists():
             return False
         server.send_messages([letter])
@@ -175,7 +159,7 @@ def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
 
 
 @contextmanager
-def _greeted_server() -> Iterator[BaseEmailBackend]:
+def _open_conversation() -> Iterator[BaseEmailBackend]:
     """A conversation that ends with QUIT, but not when the task's time limit ends it: QUIT waits
     for an answer too.
     """
@@ -216,112 +200,10 @@ def _give_up(kind: str, pk: int, attempt: int, reason: str) -> None:
     if _claimed(kind, pk, attempt).update(
         mail_failed_at=Now(), mail_due_at=None, mail_error=reason
     ):
-        _told("refused for good", kind, pk, attempt, reason=reason)
+        _log_outcome("refused for good", kind, pk, attempt, reason=reason)
 
 
-def _told(outcome: str, kind: str, pk: int, attempt: int, **more: Any) -> None:
+def _log_outcome(outcome: str, kind: str, pk: int, attempt: int, **more: Any) -> None:
     metrics.MAILS.labels(kind, outcome).inc()
     level = {"put off": WARNING, "refused for good": ERROR}.get(outcome, INFO)
     log.log(level, f"mail {outcome}", kind=kind, id=pk, attempt=attempt, **more)
-
-
-def _is_permanent(error: Exception) -> bool:
-    """A 5xx for this recipient or this message. What the server has against us is temporary, and so
-    is the rest.
-    """
-    if not isinstance(error, SMTPRecipientsRefused | SMTPDataError | SMTPSenderRefused):
-        return False
-    return all(500 <= code < 600 and code not in ABOUT_THE_LOGIN for code in _codes(error))
-
-
-def _reason(error: Exception) -> str:
-    """Class and code alone: the server's own words may hold an address."""
-    return " ".join([type(error).__name__, *map(str, _codes(error))])
-
-
-def _codes(error: Exception) -> list[int]:
-    if isinstance(error, SMTPRecipientsRefused):
-        return sorted({code for code, _ in error.recipients.values()})
-    if isinstance(error, SMTPResponseException):
-        return [error.smtp_code]
-    return [error.errno] if isinstance(error, OSError) and error.errno else []
-
-
-def _letter(kind: str, pk: int) -> EmailMultiAlternatives:
-    """The whole mail, as it is sent. Raises _Undeliverable, and ValueError for an address or header
-    that is none.
-    """
-    letter = _reset_letter(pk) if kind == "reset" else _event_letter(pk)
-    letter.message()  # checks addresses and headers before the server is asked for anything
-    return letter
-
-
-def _event_letter(pk: int) -> EmailMultiAlternatives:
-    rows = BookingEvent.objects.select_related(
-        "booking__user", "booking__show__movie", "booking__show__screen"
-    )
-    event: BookingEvent = rows.get(pk=pk)
-    booking, show = event.booking, event.booking.show
-    starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context: dict[str, Any] = {
-        "movie": show.movie_title,
-        "screen": show.screen_name,
-        "starts": starts,
-    }
-    context |= _named(booking)
-    name, subject = (
-        event.kind,
-        f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})",
-    )
-    if event.mailed_with_id:
-        name, subject = (
-            "show_cancelled",
-            f"Cancelled: {show.movie_title}, {starts} (the whole show)",
-        )
-        context["bookings"] = [
-            _named(one.booking) for one in event.mailed_together.select_related("booking")
-        ]
-    return _composed(
-        name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context
-    )
-
-
-def _named(booking: Booking) -> dict[str, str]:
-    return {"reference": booking.reference, "seats": ", ".join(map(str, booking.seat_numbers))}
-
-
-def _reset_letter(pk: int) -> EmailMultiAlternatives:
-    """The token is made now and kept nowhere; the Message-ID is keyed, so that nobody can guess it."""
-    reset: PasswordReset = PasswordReset.objects.select_related("user").get(pk=pk)
-    if not reset.user.is_active:
-        raise _Undeliverable("inactive user")
-    context = {"username": reset.user.username, "token": logins.reset_token(reset.user)}
-    message_id = f"reset-{pk}-{salted_hmac('cinema.notifications.deliveries.reset', str(pk)).hexdigest()[:20]}"
-    return _composed(
-        "password_reset", "A new password for Marquee", reset.user, reset.at, message_id, context
-    )
-
-
-def _composed(
-    name: str, subject: str, user: User, at: datetime, message_id: str, context: dict[str, Any]
-) -> EmailMultiAlternatives:
-    """No name of the customer is in a mail: whoever signs up with another's address would write to
-    them by it.
-    """
-    if not user.email:
-        raise _Undeliverable("no address")
-    host = (
-        parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].encode("idna").decode()
-        or "localhost"
-    )
-    headers = {
-        "Message-ID": f"<{message_id}@{host}>",
-        "Date": format_datetime(localtime(at, get_default_timezone())),
-        "Auto-Submitted": "auto-generated",
-    }
-    text = render_to_string(f"cinema/mail/{name}.txt", context)
-    letter = EmailMultiAlternatives(
-        " ".join(subject.split()), text, to=[user.email], headers=headers
-    )
-    letter.attach_alternative(render_to_string(f"cinema/mail/{name}.html", context), "text/html")
-    return letter

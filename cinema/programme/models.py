@@ -5,17 +5,17 @@ constraint can hold.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import OperationalError, models, transaction
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cinema.infra.database.errors import is_deadlock, is_lock_timeout
+from cinema.programme.days import bounds_of_day
 
 LONGEST_FILM_MINUTES = 24 * 60
 FIRST_YEAR, LAST_YEAR = (
@@ -105,8 +105,7 @@ class ShowQuerySet(models.QuerySet["Show"]):
 
     def on(self, day: date) -> Self:
         """The shows of that day in the cinema's own time zone."""
-        start = timezone.make_aware(datetime.combine(day, time.min))
-        end = timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min))
+        start, end = bounds_of_day(day)
         return self.filter(cancelled_at=None, date_time__gte=start, date_time__lt=end)
 
 
@@ -251,50 +250,3 @@ class Show(models.Model):
                 raise ValidationError(
                     {"total_seats": f"Seat {highest} is sold or held: {highest} is the least."}
                 )
-
-
-class Copies(NamedTuple):
-    """What was copied, and of each copy that was not, a sentence why."""
-
-    copied: list[Show]
-    refused: list[str]
-
-
-def copy_shows(shows: Iterable[Show], days: Iterable[date]) -> Copies:
-    """Each show on each of these days, at the same hour of the cinema's clock, checked like a save.
-
-    Each in a transaction of its own: what is refused stops none of the others. Again, it copies
-    nothing, since the copies that stand are in the way.
-    """
-    copies, originals = Copies([], []), sorted(shows, key=lambda show: (show.date_time, show.pk))
-    for day in sorted(set(days)):
-        for show in originals:
-            starts = timezone.make_aware(
-                datetime.combine(day, timezone.localtime(show.date_time).time())
-            )
-            starts = starts.astimezone(UTC)  # an hour that the clocks leave out becomes another one
-            copy = Show(
-                movie=show.movie, screen=show.screen, date_time=starts, total_seats=show.total_seats
-            )
-            if reason := _refused(show, copy):
-                copies.refused.append(f"No {copy.told}: {reason}")
-            else:
-                copies.copied.append(copy)
-    return copies
-
-
-def _refused(show: Show, copy: Show) -> str:
-    """Save the copy, or say why not."""
-    if show.cancelled_at:
-        return "The one to copy is cancelled."
-    if timezone.localtime(copy.date_time).time() != timezone.localtime(show.date_time).time():
-        return "The clocks are put forward over its hour."
-    try:
-        copy.save()
-    except ValidationError as error:
-        return " ".join(error.messages)
-    except OperationalError as error:
-        if not (is_deadlock(error) or is_lock_timeout(error)):
-            raise
-        return "Somebody else is changing this screen's programme. Try again."
-    return ""

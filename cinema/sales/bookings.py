@@ -18,8 +18,7 @@ from cinema.errors import IdempotencyInProgress, SeatContended
 from cinema.infra import throttles
 from cinema.infra.database import transactions
 from cinema.infra.database.errors import is_deadlock, is_lock_timeout
-from cinema.people import logins
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller, require_customer, require_live, was_live
 from cinema.programme.models import Show
 from cinema.sales import (
     idempotency,
@@ -159,7 +158,7 @@ def _sell(
     throttle = None if caller.staff else throttles.throttle("booking", caller.user_id)
     # Not for a hold, which has refusals of its own before this one, nor for a keyed request, which
     # may have an answer that is kept.
-    ask_marks = status is BOOKED and key is None and logins.was_live(caller)
+    ask_marks = status is BOOKED and key is None and was_live(caller)
     sale = (caller, show_id, seats, status)
     try:
         with seat_locks.locked(show_id, seats, caller.user_id, throttle, ask_marks=ask_marks):
@@ -168,7 +167,7 @@ def _sell(
             return _in_steps(step_by_step.take, key, *sale)
     except SeatContended:
         if key:
-            logins.require_live(caller)  # before any replay
+            require_live(caller)  # before any replay
             if kept := _kept_outcome(caller, key):
                 return kept  # the first attempt got the seat that somebody else tries for now
         raise
@@ -215,8 +214,8 @@ def _step_once(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Outcome:
-    logins.require_live(caller)  # before any replay
-    logins.require_customer(caller)
+    require_live(caller)  # before any replay
+    require_customer(caller)
     if key is None:
         return step(caller, *args, **kwargs)
     if not idempotency.claim(caller.user_id, key):

@@ -25,8 +25,7 @@ from cinema.errors import (
 from cinema.infra import logs
 from cinema.infra.database import prepared
 from cinema.infra.database.prepared import serves
-from cinema.people import logins
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller, saw_live
 from cinema.programme.snapshots import ShowSnapshot
 from cinema.sales import telemetry
 from cinema.sales.models import Booking, BookingEvent, new_reference
@@ -291,7 +290,7 @@ def _refuse(found: Found, caller: Caller, seats: list[int], show: list[Any]) -> 
     show_id, *_, total_seats, cancelled_at = show
     if not found.login:
         raise TokenInvalid
-    logins.saw_live(caller)
+    saw_live(caller)
     if show_id is None:
         raise NotFound
     if cancelled_at:

@@ -18,8 +18,7 @@ from django.db.models.functions import Now
 
 from cinema.errors import NotFound, ShowStarted
 from cinema.infra import logs
-from cinema.people import logins
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller, require_live
 from cinema.people.models import User, is_walk_in
 from cinema.programme.models import Show
 from cinema.sales import step_by_step, telemetry
@@ -33,7 +32,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     """In the caller's transaction. Raises NotFound and ShowStarted; of a cancelled show it changes
     nothing.
     """
-    logins.require_live(caller)
+    require_live(caller)
     show = Show.objects.select_for_update().with_clock().filter(pk=show_id).order_by().first()
     if show is None:
         raise NotFound

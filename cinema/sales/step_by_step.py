@@ -27,7 +27,7 @@ from cinema.errors import (
 )
 from cinema.infra import logs
 from cinema.infra.database.transactions import Raced
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.people.models import is_walk_in
 from cinema.programme.models import Show
 from cinema.sales import snapshots, telemetry

@@ -13,7 +13,7 @@ from django.db import InterfaceError, InternalError, OperationalError
 
 from cinema.errors import Defect, Refusal, Unavailable
 from cinema.infra import metrics
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.sales.snapshots import Ended, Outcome
 
 P = ParamSpec("P")

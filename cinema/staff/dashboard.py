@@ -39,11 +39,11 @@ from psycopg.errors import QueryCanceled
 from cinema.infra.monitoring import health
 from cinema.infra.outbox import OwedMail
 from cinema.people.models import PasswordReset
+from cinema.programme import days
+from cinema.programme.days import midnight
 from cinema.programme.models import Progress, Show
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
 from cinema.seat_map.availability import with_counts
-from cinema.staff.lists import filters
-from cinema.staff.lists.filters import midnight
 
 DAYS = 14
 JUST_STARTED = timedelta(minutes=30)
@@ -82,7 +82,7 @@ def tonight() -> Context:
 
     A cancelled show stays for its whole night, for those who come to it.
     """
-    began, ends = filters.tonight()
+    began, ends = days.tonight()
     rows = (
         with_counts(Show.objects.order_by("date_time", "pk"))
         .select_related("movie", "screen")

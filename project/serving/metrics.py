@@ -20,8 +20,9 @@ from prometheus_client import REGISTRY, Gauge, generate_latest, multiprocess, va
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from cinema.infra import outbox
-from cinema.infra.monitoring import health, worker_counts
-from cinema.infra.monitoring.health import Part, Seen
+from cinema.infra.monitoring import health, heartbeats, worker_counts
+from cinema.infra.monitoring.health import Part
+from cinema.infra.monitoring.heartbeats import Seen
 from cinema.infra.outbox import OwedQuerySet
 from cinema.programme.models import Show
 from cinema.sales.models import Booking, BookingSeat
@@ -50,7 +51,7 @@ def exposition() -> bytes:
 
 class _Everything:
     def collect(self) -> Iterator[Metric]:
-        seen, told = health.look(), worker_counts.read()
+        seen, told = heartbeats.look(), worker_counts.read()
         families = {family.name: family for family in _of_processes()}
         for family in told.families if told else []:
             families.setdefault(family.name, Metric(family.name, family.documentation, family.type))

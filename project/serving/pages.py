@@ -9,9 +9,9 @@ from django.views.decorators.http import require_safe
 from ninja.openapi.docs import Redoc, Swagger
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cinema.api.auth import address_of
 from cinema.api.errors import problem
 from cinema.errors import NotFound, Unavailable
+from cinema.infra.client_address import client_address
 from cinema.infra.monitoring import health
 from project.api import api
 from project.serving.metrics import exposition
@@ -63,7 +63,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     here.
     """
     through_unknown_proxy = "HTTP_X_FORWARDED_FOR" in request.META and not settings.NUM_PROXIES
-    if through_unknown_proxy or not _may_read_metrics(address_of(request)):
+    if through_unknown_proxy or not _may_read_metrics(client_address(request)):
         return problem(request, NotFound())
     return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
 

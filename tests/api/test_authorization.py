@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from cinema.api import auth
 from cinema.infra.database.compiled import Compiled
-from cinema.people import logins, tokens
+from cinema.people import passwords, tokens
 from cinema.people.models import AuthSession, LoginQuerySet, User
 from cinema.sales import snapshots
 from cinema.sales.models import Booking
@@ -80,7 +80,7 @@ PLACES = {
     ("post", "/api/password-reset/"): Place(lambda world, _: {"email": world.other.user.email}),
     ("post", "/api/password-reset/confirm/"): Place(
         lambda world, _: {
-            "token": logins.reset_token(world.other.user),
+            "token": passwords.reset_token(world.other.user),
             "new_password": NEW_PASSWORD,
         }
     ),
@@ -121,7 +121,7 @@ def without_a_right(world: World) -> dict[str, tuple[str, tuple[int, str]]]:
     inactive, ended, changed, gone = (Api(a_caller()) for _ in range(4))
     User.objects.filter(pk=inactive.caller.user_id).update(is_active=False)
     AuthSession.objects.filter(pk=ended.caller.session_id).revoke()
-    logins.change_password(changed.user, PASSWORD, NEW_PASSWORD)
+    passwords.change_password(changed.user, PASSWORD, NEW_PASSWORD)
     User.objects.filter(pk=gone.caller.user_id).delete()
     bearers = {
         "inactive": (inactive.token, INVALID),

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from cinema.api.schemas.common import BookingOut, ShowInBooking
+from cinema.api.schemas.bookings import BookingOut
+from cinema.api.schemas.movies import ShowInBooking
 from cinema.people.models import AuthSession
 from cinema.programme.models import Show
 from cinema.sales import bookings

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.utils import timezone
 
-from cinema.people import logins
+from cinema.people import logins, passwords
 from cinema.people.models import AuthSession, PasswordReset, User
 from tests.conftest import refusal
 from tests.support.factories import PASSWORD, a_customer, a_show
@@ -192,7 +192,7 @@ def test_a_reset_sets_the_password_and_ends_every_login(anonymous):
     logged_in = [log_in(anonymous, user).json() for _ in range(2)]
     user.refresh_from_db()
 
-    response = confirm_reset(anonymous, logins.reset_token(user))
+    response = confirm_reset(anonymous, passwords.reset_token(user))
 
     assert (response.status_code, response.content) == (204, b"")
     assert [refusal(me(anonymous, tokens)) for tokens in logged_in] == [(401, "token_invalid")] * 2
@@ -205,7 +205,7 @@ def test_a_reset_sets_the_password_and_ends_every_login(anonymous):
 
 def test_a_reset_token_is_good_for_one_change(anonymous):
     user = a_customer()
-    first, second = logins.reset_token(user), logins.reset_token(user)
+    first, second = passwords.reset_token(user), passwords.reset_token(user)
     confirm_reset(anonymous, first)
 
     for spent in (first, second):
@@ -217,7 +217,7 @@ def test_a_reset_token_is_good_for_one_change(anonymous):
 @pytest.mark.parametrize(("seconds", "answer"), [(3590, 204), (3605, 401)])
 def test_a_reset_token_is_good_for_an_hour(anonymous, monkeypatch, seconds, answer):
     user = a_customer()
-    token = logins.reset_token(user)
+    token = passwords.reset_token(user)
     later = timezone.make_naive(timezone.now()) + timedelta(seconds=seconds)
     monkeypatch.setattr(PasswordResetTokenGenerator, "_now", lambda _: later)
 
@@ -239,9 +239,9 @@ def test_an_odd_reset_token_is_refused(anonymous, token):
 def test_a_reset_token_is_its_customers_alone(anonymous):
     thief, victim = a_customer(), a_customer()
     stolen = (
-        logins.reset_token(victim).partition(".")[0]
+        passwords.reset_token(victim).partition(".")[0]
         + "."
-        + logins.reset_token(thief).partition(".")[2]
+        + passwords.reset_token(thief).partition(".")[2]
     )
 
     assert refusal(confirm_reset(anonymous, stolen)) == (401, "token_invalid")
@@ -253,7 +253,7 @@ def test_a_weak_new_password_is_refused_and_spends_nothing(anonymous):
     user = a_customer()
     tokens = log_in(anonymous, user).json()
     user.refresh_from_db()
-    token = logins.reset_token(user)
+    token = passwords.reset_token(user)
 
     response = confirm_reset(anonymous, token, "short")
 
@@ -283,9 +283,9 @@ def test_access_ends_at_once_whatever_ends_it(anonymous, end):
     show = a_show()
 
     if end == "password":
-        logins.change_password(user, PASSWORD, "another long one")
+        passwords.change_password(user, PASSWORD, "another long one")
     elif end == "reset":
-        logins.reset_password(logins.reset_token(user), "another long one")
+        passwords.reset_password(passwords.reset_token(user), "another long one")
     elif end == "deactivation":
         user.is_active = False
         user.save()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cinema.api.schemas.common import BookingPage
+from cinema.api.schemas.bookings import BookingPage
 from cinema.sales import bookings
 from tests.conftest import refusal
 from tests.support.factories import a_booking, a_hold, a_show, make_stale, move_start

@@ -23,7 +23,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from cinema.people import logins, tokens
+from cinema.people import passwords, tokens
 from cinema.people.models import AuthSession
 from project.api import api as marquee
 from tests.conftest import Api
@@ -113,7 +113,7 @@ class Wallet:
             "POST /api/token/refresh/": [{"refresh": self._refresh()} for _ in range(20)],
             "POST /api/logout/": [{"refresh": self._refresh()} for _ in range(20)],
             "POST /api/password-reset/confirm/": [
-                {"token": logins.reset_token(a_customer()), "new_password": f"{PASSWORD} {n}"}
+                {"token": passwords.reset_token(a_customer()), "new_password": f"{PASSWORD} {n}"}
                 for n in range(20)
             ],
         }

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_redis import get_redis_connection
 
 from cinema.infra import redis
-from cinema.infra.monitoring import health
+from cinema.infra.monitoring import health, heartbeats
 from cinema.notifications import deliveries
 from cinema.sales.models import BookingEvent
 from tests.conftest import refusal
@@ -112,57 +112,57 @@ def test_workers_and_beat_that_were_never_heard_of_are_told(anonymous):
 
 
 def test_a_silent_worker_is_told_and_forgotten_after_an_hour(all_well):
-    health.worker_lives("celery@there", starts=True)
-    as_if_passed(12, health.WORKERS)
+    heartbeats.worker_lives("celery@there", starts=True)
+    as_if_passed(12, heartbeats.WORKERS)
     assert told() == {}
 
-    as_if_passed(4, health.WORKERS)
+    as_if_passed(4, heartbeats.WORKERS)
     assert says(
         "workers", r"1 worker, the last heard of [01] s ago; celery@here is silent for 1[67] s\."
     )
 
-    as_if_passed(3600, health.WORKERS)
-    health.worker_lives("celery@there")
+    as_if_passed(3600, heartbeats.WORKERS)
+    heartbeats.worker_lives("celery@there")
     assert told() == {}
 
 
 def test_a_worker_that_was_killed_and_came_back_is_told_for_a_minute(all_well):
-    health.worker_lives("celery@here", starts=True)
+    heartbeats.worker_lives("celery@here", starts=True)
 
     assert says(
         "workers",
         r"1 worker, the last heard of [01] s ago; celery@here was killed and came back [01] s ago\.",
     )
-    assert health.look().killed == 1
-    as_if_passed(60, health.BACK)
+    assert heartbeats.look().killed == 1
+    as_if_passed(60, heartbeats.BACK)
     assert told() == {}
 
 
 def test_a_process_that_was_killed_is_told_for_a_minute_and_counted_once(all_well):
     for _ in range(2):
-        health.worker_lost_a_process("celery@here", 7)
+        heartbeats.worker_lost_a_process("celery@here", 7)
     lost = r"a process of celery@here \(now 7\) was killed and came back [01] s ago"
     assert says("workers", rf"1 worker, the last heard of [01] s ago; {lost}\.")
-    assert health.look().killed == 1
+    assert heartbeats.look().killed == 1
 
-    health.worker_lost_a_process("celery@here", 8)
-    assert health.look().killed == 2
+    heartbeats.worker_lost_a_process("celery@here", 8)
+    assert heartbeats.look().killed == 2
     for successor in (7, 8):
-        as_if_passed(60, health.BACK, f"a process of celery@here (now {successor})")
+        as_if_passed(60, heartbeats.BACK, f"a process of celery@here (now {successor})")
     assert told() == {}
 
 
 def test_a_worker_that_ended_in_order_is_not_looked_for(all_well):
-    health.worker_lives("celery@there", starts=True)
-    health.worker_ends("celery@there")
-    health.worker_lives("celery@there", starts=True)
+    heartbeats.worker_lives("celery@there", starts=True)
+    heartbeats.worker_ends("celery@there")
+    heartbeats.worker_lives("celery@there", starts=True)
 
     assert told() == {}
 
 
 def test_a_beat_that_no_longer_ticks_is_told(all_well):
     server = get_redis_connection("default")
-    server.set(health.BEAT, int(server.get(health.BEAT)) - 16)
+    server.set(heartbeats.BEAT, int(server.get(heartbeats.BEAT)) - 16)
 
     assert says("beat", r"The last tick was 1[67] s ago\.")
 

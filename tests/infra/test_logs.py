@@ -9,7 +9,7 @@ from django.test import Client
 from cinema.errors import ShowStarted
 from cinema.infra import logs
 from cinema.notifications import deliveries
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.people.models import PasswordReset, User
 from cinema.sales import bookings
 from cinema.sales.models import BookingEvent

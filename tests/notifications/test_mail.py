@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from cinema.people import logins
+from cinema.people.caller import Caller
 from cinema.people.models import PasswordReset
 from cinema.sales import bookings
 from cinema.sales.models import BookingEvent
@@ -104,7 +104,7 @@ def test_a_hold_owes_no_mail_however_it_ends(server):
 
 def test_a_confirmed_hold_owes_one(server):
     hold = a_hold()
-    bookings.confirm(logins.Caller(hold.user_id), hold.pk)
+    bookings.confirm(Caller(hold.user_id), hold.pk)
 
     work_off()
 

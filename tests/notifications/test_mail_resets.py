@@ -6,7 +6,7 @@ import pytest
 from django.db.models.functions import Now
 
 from cinema.errors import TokenInvalid
-from cinema.people import logins
+from cinema.people import passwords
 from cinema.people.models import PasswordReset
 from tests.support.factories import a_customer
 from tests.support.mailing import a_reset, parts, work_off
@@ -16,26 +16,26 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_the_token_of_a_reset_mail_changes_the_password_once(server):
     reset = a_reset()
-    logins.request_reset("nobody@example.com")
+    passwords.request_reset("nobody@example.com")
 
     work_off()
 
     assert len(server.mails) == 1
     text, html = parts(server.mails[0])
-    own = logins.reset_token(reset.user).partition(".")[0] + "."
+    own = passwords.reset_token(reset.user).partition(".")[0] + "."
     (token,) = [line for line in text.splitlines() if line.startswith(own)]
     assert token in html
     assert "POST /api/password-reset/confirm/" in text
     assert "one hour" in text
-    logins.reset_password(token, "another long passphrase")
+    passwords.reset_password(token, "another long passphrase")
     with pytest.raises(TokenInvalid):
-        logins.reset_password(token, "a third long passphrase")
+        passwords.reset_password(token, "a third long passphrase")
 
 
 def test_a_request_for_a_reset_owes_its_mail(server):
     customer = a_customer()
 
-    logins.request_reset(customer.email.upper())
+    passwords.request_reset(customer.email.upper())
     work_off()
 
     assert [message["To"] for message in server.mails] == [customer.email]

@@ -4,7 +4,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.test import Client, RequestFactory
 
-from cinema.api.auth import place_of
+from cinema.infra.client_address import client_network
 from cinema.people import logins
 from cinema.people.models import AuthSession
 from tests.support.factories import PASSWORD, a_customer
@@ -146,7 +146,7 @@ def test_behind_a_proxy_the_address_that_it_wrote_counts(anonymous, known, setti
     ],
 )  # fmt: skip
 def test_a_place_is_an_address_that_the_database_takes(anonymous, written, place):
-    assert place_of(RequestFactory().get("/", REMOTE_ADDR=written)) == place
+    assert client_network(RequestFactory().get("/", REMOTE_ADDR=written)) == place
 
     assert told(log_in(anonymous, address=written)) == WRONG
     assert AccessAttempt.objects.get().ip_address == place

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cinema.people import logins, tokens
+from cinema.people import accounts, logins, passwords, tokens
 from cinema.people.models import AuthSession, LoginQuerySet, User
 from tests.support.factories import a_customer
 from tests.support.racing import kinds, race
@@ -61,7 +61,7 @@ def test_a_login_cannot_slip_in_behind_a_password_change(monkeypatch):
 
     def change():
         checked.wait(10)
-        logins.change_password(
+        passwords.change_password(
             User.objects.get(pk=user.pk), "a long enough passphrase", "quite another passphrase"
         )
         changed.set()
@@ -76,7 +76,7 @@ def test_a_login_cannot_slip_in_behind_a_password_change(monkeypatch):
 def test_two_sign_ups_with_one_name_make_one_account():
     results = race(
         *[
-            lambda n=n: logins.sign_up("same", f"mail{n}@example.com", "a long enough passphrase")
+            lambda n=n: accounts.sign_up("same", f"mail{n}@example.com", "a long enough passphrase")
             for n in range(6)
         ]
     )

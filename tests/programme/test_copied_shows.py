@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from cinema.programme.models import Show, copy_shows
+from cinema.programme.copying import copy_shows
+from cinema.programme.models import Show
 from cinema.sales import bookings
 from cinema.sales.models import BookingSeat
 from tests.support.factories import a_booking, a_clerk, a_movie, a_show

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.errors import Refusal
 from cinema.infra import metrics, redis
-from cinema.infra.monitoring import health, worker_counts
-from cinema.people.logins import Caller
+from cinema.infra.monitoring import heartbeats, worker_counts
+from cinema.people.caller import Caller
 from cinema.programme.models import Show
 from cinema.sales import bookings
 from cinema.sales.models import BookingEvent
@@ -256,8 +256,8 @@ def test_the_mails_that_were_put_off_twice_are_told():
 
 def test_queues_and_workers_are_told(all_well):
     get_redis_connection("default").rpush("mail", "one", "two")
-    health.worker_lives("celery@there", starts=True)
-    get_redis_connection("default").zincrby(health.WORKERS, -60, "celery@there")
+    heartbeats.worker_lives("celery@there", starts=True)
+    get_redis_connection("default").zincrby(heartbeats.WORKERS, -60, "celery@there")
 
     told = samples()
 
@@ -271,7 +271,7 @@ def test_queues_and_workers_are_told(all_well):
 
 
 def test_the_queues_are_those_of_the_workers():
-    assert tuple(queue.name for queue in tasks.app.conf.task_queues) == health.QUEUES
+    assert tuple(queue.name for queue in tasks.app.conf.task_queues) == heartbeats.QUEUES
 
 
 def test_without_redis_its_figures_are_left_out(settings):

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from cinema.infra.monitoring import health, worker_counts
+from cinema.infra.monitoring import heartbeats, worker_counts
 from project.management.commands.serve import REQUEST_THREADS
 from tests.support.real_programs import celery, environment, wait_until
 from tests.support.services import free_port
@@ -152,10 +152,10 @@ def test_every_line_of_a_worker_and_a_beat_is_json(start, tmp_path):
     worker, beat = (
         start(program, *started_by_compose(program), **PRODUCTION) for program in ("worker", "beat")
     )
-    wait_until(lambda: health.look().workers and worker_counts.read().last_runs)
+    wait_until(lambda: heartbeats.look().workers and worker_counts.read().last_runs)
     killed = next(pid for pid, (parent, _, _) in processes().items() if parent == worker.pid)
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: health.look().killed)
+    wait_until(lambda: heartbeats.look().killed)
     for process in (worker, beat):
         process.terminate()
         process.wait(timeout=20)

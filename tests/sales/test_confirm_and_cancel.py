@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from cinema.errors import BookingClosed, HoldExpired, ShowCancelled, ShowStarted
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.programme.models import Show
 from cinema.sales import bookings
 from cinema.sales.models import BookingEvent, BookingSeat

@@ -10,6 +10,7 @@ from django_redis import get_redis_connection
 
 from cinema.errors import HoldLimit, SeatTaken, TokenInvalid
 from cinema.infra import redis
+from cinema.people import caller as callers
 from cinema.people import logins, tokens
 from cinema.people.models import AuthSession
 from cinema.sales import bookings, seat_locks
@@ -107,7 +108,7 @@ def test_a_keyed_request_does_not_ask_the_mark(sold_out):
 def test_an_ended_login_is_told_so_once_the_database_is_asked(sold_out):
     show, _, caller, _ = sold_out
     AuthSession.objects.filter(pk=caller.session_id).delete()
-    logins._seen.clear()  # as a second later
+    callers._seen.clear()  # as a second later
 
     with pytest.raises(TokenInvalid):
         bookings.book(caller, show.pk, [5])

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django_redis import get_redis_connection
 
-from cinema.infra.monitoring import health
+from cinema.infra.monitoring import health, heartbeats
 from cinema.notifications import deliveries
 from cinema.people.models import PasswordReset, User
 from cinema.sales.models import BookingEvent
@@ -166,7 +166,7 @@ def test_an_open_page_hears_of_a_killed_worker(all_well):
     assert f'data-now="{HOUSE}"' in client.get(HOME).content.decode()
     assert "is silent" not in client.get(HOUSE).content.decode()
 
-    as_if_passed(16, health.WORKERS)
+    as_if_passed(16, heartbeats.WORKERS)
 
     html = client.get(HOUSE).content.decode()
     assert re.search("celery@here is silent for 1[67] s", html)
@@ -179,7 +179,7 @@ def test_one_line_above_the_shows_tells_whether_all_runs(all_well, path):
     client = staff(BOX_OFFICE)
     assert summary(client, path) == "✓ All runs"
 
-    as_if_passed(16, health.WORKERS)
+    as_if_passed(16, heartbeats.WORKERS)
     refuse(a_booking().events.get())
 
     assert summary(client, path) == "Look: workers, mail"

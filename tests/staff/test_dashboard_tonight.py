@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import localtime
 
+from cinema.programme import days
 from cinema.sales import bookings
 from cinema.staff import dashboard
-from cinema.staff.lists import filters
 from tests.staff.test_dashboard import AGAIN, DAY, HOME, HOUR, being_cancelled
 from tests.support.factories import a_booking, a_show, move_start
 from tests.support.staff import page, rows, staff, superuser
@@ -30,7 +30,7 @@ def test_tonight_ends_at_four_in_the_morning(settings, monkeypatch, zone, clock)
     settings.TIME_ZONE = zone
     moment = datetime.combine(localtime().date() + DAY, time.fromisoformat(clock), ZoneInfo(zone))
     monkeypatch.setattr(
-        filters, "localtime", lambda at=None: (at or moment).astimezone(ZoneInfo(zone))
+        days, "localtime", lambda at=None: (at or moment).astimezone(ZoneInfo(zone))
     )
     ends = datetime.combine(
         moment.date() + (DAY if clock >= "04:00" else 0 * DAY), time(4), ZoneInfo(zone)
@@ -60,7 +60,7 @@ def evening(monkeypatch, settings) -> datetime:
     """It is 21:00; the database's clock, which decides what is over, stands two hours before it."""
     settings.TIME_ZONE = "UTC"
     moment = datetime.combine(timezone.now().date() + 2 * DAY, time(21), ZoneInfo("UTC"))
-    monkeypatch.setattr(filters, "localtime", lambda at=None: at or moment)
+    monkeypatch.setattr(days, "localtime", lambda at=None: at or moment)
     monkeypatch.setattr(dashboard, "Now", lambda: Cast(Value(moment), DateTimeField()))
     return moment
 

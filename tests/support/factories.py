@@ -7,7 +7,7 @@ from itertools import count
 from django.contrib.auth.hashers import get_hasher, make_password
 from django.utils import timezone
 
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.people.models import AuthSession, User
 from cinema.programme.models import Movie, Screen, Show
 from cinema.sales import bookings

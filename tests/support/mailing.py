@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from cinema.notifications import deliveries
-from cinema.people import logins
+from cinema.people.caller import Caller
 from cinema.people.models import PasswordReset
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent
@@ -80,7 +80,7 @@ def seconds_until_due(row) -> float:
 
 
 def cancel(booking: Booking) -> BookingEvent:
-    bookings.cancel(logins.Caller(booking.user_id), booking.pk)
+    bookings.cancel(Caller(booking.user_id), booking.pk)
     return the_event(booking, "cancelled")
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cinema.infra.monitoring import health, worker_counts
+from cinema.infra.monitoring import health, heartbeats, worker_counts
 from tests.support.factories import a_booking
 from tests.support.real_programs import wait_until
 from tests.support.up import processes
@@ -27,7 +27,8 @@ def test_real_workers_and_beats_are_heard_of_and_a_killed_one_is_missed(start, m
     start("beat", "--pidfile=")
     wait_until(
         lambda: (
-            set(health.look().workers) == {"killed@x", "ended@x"} and health.look().beat is not None
+            set(heartbeats.look().workers) == {"killed@x", "ended@x"}
+            and heartbeats.look().beat is not None
         )
     )
     assert all(part.ok for part in health.parts())
@@ -35,7 +36,7 @@ def test_real_workers_and_beats_are_heard_of_and_a_killed_one_is_missed(start, m
     os.killpg(started[0].pid, signal.SIGKILL)
     started[1].terminate()
 
-    wait_until(lambda: set(health.look().workers) == {"killed@x"})
+    wait_until(lambda: set(heartbeats.look().workers) == {"killed@x"})
     monkeypatch.setattr(health, "SILENT_SECONDS", 5)
     wait_until(lambda: "killed@x is silent" in health.parts()[1].told)
 
@@ -45,7 +46,7 @@ def children(worker: subprocess.Popen[bytes]) -> set[int]:
 
 
 def is_heard_of(name: str) -> bool:
-    return name in health.look().workers
+    return name in heartbeats.look().workers
 
 
 @pytest.mark.parametrize(
@@ -59,13 +60,13 @@ def test_a_killed_process_of_a_worker_is_told(start, option, killed):
         lambda: is_heard_of("lives@x") and worker_counts.read().last_runs
     )  # killed at the start, all ends
     before = children(worker)
-    assert (len(before), health.look().killed) == (2, 0)
+    assert (len(before), heartbeats.look().killed) == (2, 0)
 
     os.kill(min(before), signal.SIGKILL)
 
     wait_until(lambda: len(children(worker) - before) == 1)
     time.sleep(0.5)  # in which it tells, or would
-    wait_until(lambda: health.look().killed == killed)
+    wait_until(lambda: heartbeats.look().killed == killed)
     (new,) = children(worker) - before
     assert (
         f"a process of lives@x (now {new}) was killed and came back" in health.parts()[1].told
@@ -95,11 +96,11 @@ def test_a_task_over_its_hard_time_limit_is_counted(start, tmp_path):
         # in the worker: a message carries the time limits of who sends it
         tasks.sweep_mail.apply_async()
         wait_until(lambda: type(event).objects.get().mail_attempts == 1)
-        assert (failures("send_mail"), health.look().killed) == (0, 0)
+        assert (failures("send_mail"), heartbeats.look().killed) == (0, 0)
 
         os.kill(*children(worker), signal.SIGSTOP)
 
-        wait_until(lambda: (failures("send_mail"), health.look().killed) == (1, 1))
+        wait_until(lambda: (failures("send_mail"), heartbeats.look().killed) == (1, 1))
     about = f"args={{'kind': 'event', 'pk': {event.pk}, 'attempt': 0}}"
     told = [line for line in (tmp_path / "worker.log").read_text().splitlines() if about in line]
     assert len([line for line in told if "TimeLimitExceeded" in line]) == 1

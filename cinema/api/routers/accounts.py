@@ -3,9 +3,9 @@
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from cinema.api.auth import CustomerRequest, customer, place_of
+from cinema.api.auth import CustomerRequest, customer
 from cinema.api.errors import refuses
-from cinema.api.schemas.common import (
+from cinema.api.schemas.accounts import (
     LogIn,
     NewPassword,
     Profile,
@@ -25,7 +25,8 @@ from cinema.errors import (
     UsernameTaken,
 )
 from cinema.infra import throttles
-from cinema.people import logins
+from cinema.infra.client_address import client_network
+from cinema.people import accounts, logins, passwords
 from cinema.people.models import User
 
 router = Router(tags=["Account"])
@@ -39,7 +40,9 @@ router = Router(tags=["Account"])
 )
 def sign_up(request: HttpRequest, body: SignUp) -> Status[User]:
     throttles.check("signup", _address(request))
-    user = logins.sign_up(body.username, body.email, body.password, body.first_name, body.last_name)
+    user = accounts.sign_up(
+        body.username, body.email, body.password, body.first_name, body.last_name
+    )
     return Status(201, user)
 
 
@@ -87,7 +90,7 @@ def log_out(request: HttpRequest, body: Refresh) -> Status[None]:
 def ask_reset(request: HttpRequest, body: ResetRequest) -> Status[None]:
     """The same answer whether the address is known or not."""
     throttles.check("login", _address(request), f"account {body.email}")
-    logins.request_reset(body.email)
+    passwords.request_reset(body.email)
     return Status(202, None)
 
 
@@ -99,7 +102,7 @@ def ask_reset(request: HttpRequest, body: ResetRequest) -> Status[None]:
 )
 def confirm_reset(request: HttpRequest, body: ResetConfirm) -> Status[None]:
     throttles.check("login", _address(request))
-    logins.reset_password(body.token, body.new_password)
+    passwords.reset_password(body.token, body.new_password)
     return Status(204, None)
 
 
@@ -122,7 +125,7 @@ def me(request: CustomerRequest) -> User:
     openapi_extra=refuses(EmailTaken, body=True, auth=True),
 )
 def change_me(request: CustomerRequest, body: Profile) -> User:
-    return logins.update_profile(request.auth, body.model_dump(exclude_unset=True))
+    return accounts.update_profile(request.auth, body.model_dump(exclude_unset=True))
 
 
 @router.post(
@@ -135,10 +138,10 @@ def change_me(request: CustomerRequest, body: Profile) -> User:
 def change_password(request: CustomerRequest, body: NewPassword) -> Status[None]:
     """Every token from before this is dead, also those of this login: log in again."""
     throttles.check("login", f"account {request.auth.username}")
-    logins.change_password(request.auth, body.old_password, body.new_password)
+    passwords.change_password(request.auth, body.old_password, body.new_password)
     return Status(204, None)
 
 
 def _address(request: HttpRequest) -> str:
     """Told apart from an account, whose name may look like an address."""
-    return f"address {place_of(request)}"
+    return f"address {client_network(request)}"

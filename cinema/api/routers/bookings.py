@@ -9,15 +9,9 @@ from cinema.api.auth import CallerRequest, CustomerRequest, caller, customer
 from cinema.api.errors import refuses
 from cinema.api.fields import Flag, Id, StatusName
 from cinema.api.responses import json_response, outcome_response
-from cinema.api.schemas.common import (
-    FIRST_PAGE,
-    BookingOut,
-    BookingPage,
-    Input,
-    Nothing,
-    Page,
-    Seats,
-)
+from cinema.api.schemas.bodies import Input, Nothing
+from cinema.api.schemas.bookings import BookingOut, BookingPage, Seats
+from cinema.api.schemas.pages import FIRST_PAGE, Page
 from cinema.errors import (
     BadIdempotencyKey,
     BookingClosed,

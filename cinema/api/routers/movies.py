@@ -6,7 +6,8 @@ from ninja import Query, Router
 from cinema.api.errors import refuses
 from cinema.api.fields import Day, Flag, Id, Search
 from cinema.api.responses import json_response
-from cinema.api.schemas.common import FIRST_PAGE, MovieOut, MoviePage, Page, ShowPage
+from cinema.api.schemas.movies import MovieOut, MoviePage, ShowPage
+from cinema.api.schemas.pages import FIRST_PAGE, Page
 from cinema.errors import Invalid, NotFound
 from cinema.programme.models import Movie, Show
 from cinema.programme.snapshots import MovieSnapshot

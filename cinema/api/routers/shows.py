@@ -6,7 +6,7 @@ from ninja import Router
 from cinema.api.errors import refuses
 from cinema.api.fields import Id
 from cinema.api.responses import if_changed, json_response
-from cinema.api.schemas.common import SeatMapOut, ShowOut
+from cinema.api.schemas.movies import SeatMapOut, ShowOut
 from cinema.errors import NotFound
 from cinema.programme.models import Show
 from cinema.seat_map import availability, picture

@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from cinema.errors import Refusal
 from cinema.infra import logs
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.programme.models import Show
 from cinema.sales import bookings, idempotency
 from cinema.sales.models import Booking

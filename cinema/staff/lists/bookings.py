@@ -19,7 +19,7 @@ from unfold import admin as unfold
 from cinema.errors import Refusal
 from cinema.infra.outbox import OwedQuerySet
 from cinema.notifications import deliveries
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.people.models import PasswordReset
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent

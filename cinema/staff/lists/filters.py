@@ -1,40 +1,18 @@
-"""The filters beside a list, and the days and the night that they mean."""
+"""The filters beside a list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.timezone import localtime, make_aware
 
+from cinema.programme.days import span, tonight
 from cinema.sales.models import Booking
-
-NIGHT_ENDS = time(4)
-
-
-def midnight(days_ahead: int) -> datetime:
-    return make_aware(datetime.combine(localtime().date() + timedelta(days=days_ahead), time.min))
-
-
-def days(first: int, end: int) -> tuple[datetime, datetime]:
-    return midnight(first), midnight(end)
-
-
-def tonight() -> tuple[datetime, datetime]:
-    """From the end of one night to that of the next: what starts at one o'clock is of the evening
-    before it.
-    """
-    now = localtime()
-    day = now.date() - timedelta(days=now.time() < NIGHT_ENDS)
-    start, end = (
-        make_aware(datetime.combine(day + timedelta(days=ahead), NIGHT_ENDS)) for ahead in (0, 1)
-    )
-    return start, end
 
 
 class Choice(admin.SimpleListFilter):
@@ -61,11 +39,11 @@ class DayFilter(Choice):
     title, parameter_name, field = "day of the show", "day", "date_time"
     options = {
         "tonight": ("Tonight", tonight),
-        "today": ("Today", partial(days, 0, 1)),
-        "tomorrow": ("Tomorrow", partial(days, 1, 2)),
-        "week": ("The next seven days", partial(days, 0, 7)),
-        "later": ("Later than that", partial(days, 7, 36500)),
-        "past": ("Before today", partial(days, -36500, 0)),
+        "today": ("Today", partial(span, 0, 1)),
+        "tomorrow": ("Tomorrow", partial(span, 1, 2)),
+        "week": ("The next seven days", partial(span, 0, 7)),
+        "later": ("Later than that", partial(span, 7, 36500)),
+        "past": ("Before today", partial(span, -36500, 0)),
     }
 
     def narrowed(

@@ -17,13 +17,14 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 
-from cinema.programme import models
+from cinema.programme.copying import copy_shows
+from cinema.programme.days import midnight
 from cinema.programme.models import Movie, Screen, Show
 from cinema.seat_map.availability import with_counts
 from cinema.staff.counter.actions import Deeds
 from cinema.staff.counter.page import SeatMap
 from cinema.staff.lists.base import Shared, button, local
-from cinema.staff.lists.filters import DayFilter, midnight
+from cinema.staff.lists.filters import DayFilter
 
 MOST_COPIES = (
     200  # of an action: each is checked and saved by itself, and a person waits for the page
@@ -174,7 +175,7 @@ class ShowAdmin(Shared):
         return TemplateResponse(request, "admin/cinema/show/copy.html", context)
 
     def _copy(self, request: HttpRequest, shows: list[Show], form: CopyForm) -> None:
-        done = models.copy_shows(shows, form.days())
+        done = copy_shows(shows, form.days())
         for show in done.copied:
             self.log_addition(request, show, "Copied from another day.")
         for sentence in done.refused:

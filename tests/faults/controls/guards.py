@@ -21,8 +21,8 @@ from django_redis import get_redis_connection
 from cinema.errors import SeatContended, SeatTaken
 from cinema.infra import outbox, redis
 from cinema.infra.database import transactions
-from cinema.notifications import deliveries
-from cinema.people import logins
+from cinema.notifications import deliveries, letters
+from cinema.people.caller import require_live
 from cinema.sales import bookings, idempotency, one_statement, seat_locks, step_by_step
 from cinema.sales.models import Booking, BookingEvent, BookingQuerySet, SeatQuerySet
 from cinema.sales.show_cancelling import cancel_all_of, customers_left
@@ -103,7 +103,7 @@ def no_transaction() -> None:
     """A confirm is made of statements that are committed one by one."""
 
     def confirm(caller: Any, booking_id: int, key: Any = None) -> Outcome:
-        logins.require_live(caller)
+        require_live(caller)
         try:
             return step_by_step.confirm(caller, booking_id)
         except transactions.Raced:
@@ -225,7 +225,7 @@ def stamp_before_send() -> None:
 
     def send(letter: Any, mine: Any) -> bool:
         deliveries._stamp(mine)
-        with deliveries._greeted_server() as server:
+        with deliveries._open_conversation() as server:
             server.send_messages([letter])
         return True
 
@@ -237,8 +237,8 @@ def no_claim() -> None:
 
     def deliver(kind: str, pk: int, _attempt: int) -> None:
         rows = outbox.kinds()[kind].objects.filter(pk=pk)
-        with deliveries._greeted_server() as server:
-            server.send_messages([deliveries._letter(kind, pk)])
+        with deliveries._open_conversation() as server:
+            server.send_messages([letters.write(kind, pk)])
         deliveries._stamp(rows)
 
     deliveries.deliver = deliver
@@ -248,7 +248,7 @@ def no_lease_check() -> None:
     """A worker does not ask again, before it sends, whether the mail is still its own."""
 
     def send(letter: Any, mine: Any) -> bool:
-        with deliveries._greeted_server() as server:
+        with deliveries._open_conversation() as server:
             server.send_messages([letter])
             deliveries._stamp(mine)
         return True
@@ -258,11 +258,11 @@ def no_lease_check() -> None:
 
 def no_message_id() -> None:
     """Each try to send a mail makes a new one of it."""
-    composed = deliveries._composed
+    composed = letters._compose
 
     def anew(*values: Any) -> Any:
         letter = composed(*values)
         letter.extra_headers["Message-ID"] = make_msgid(domain="localhost")
         return letter
 
-    deliveries._composed = anew
+    letters._compose = anew

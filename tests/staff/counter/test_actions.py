@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from cinema.errors import BookingClosed, HoldExpired
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.people.models import User
 from cinema.programme.models import Show
 from cinema.sales import bookings

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from cinema.errors import HoldExpired, Invalid, SeatTaken, TokenInvalid
 from cinema.notifications import deliveries
-from cinema.people import logins
+from cinema.people import passwords
 from cinema.people.models import WALK_IN, PasswordReset, User
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent
@@ -201,8 +201,8 @@ def test_nobody_logs_in_as_it_or_gets_a_password_for_it(anonymous):
     account = User.objects.walk_in()
 
     with pytest.raises(TokenInvalid):
-        logins.reset_password(logins.reset_token(account), "another long passphrase")
-    logins.request_reset("")
+        passwords.reset_password(passwords.reset_token(account), "another long passphrase")
+    passwords.request_reset("")
 
     assert refusal(anonymous.post("/api/login/", {"username": WALK_IN, "password": "!"})) == (
         401,

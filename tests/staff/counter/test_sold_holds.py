@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from cinema.errors import BookingClosed, ShowCancelled, ShowStarted
-from cinema.people.logins import Caller
+from cinema.people.caller import Caller
 from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent
 from tests.staff.counter.test_actions import answer, asked, run_out, swept

@@ -6,8 +6,8 @@ import pytest
 from django.utils.timezone import localtime
 
 from cinema.errors import ShowStarted
+from cinema.programme import days
 from cinema.programme.models import Show
-from cinema.staff.lists import filters
 from tests.support.factories import a_booking, a_show, move_start
 from tests.support.staff import BOX_OFFICE, PROGRAMME, act, page, rows, sentences, staff, superuser
 
@@ -20,7 +20,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 )
 def test_a_night_goes_on_until_four(monkeypatch, clock, nights_ago):
     moment = datetime.combine(localtime().date(), time.fromisoformat(clock), UTC)
-    monkeypatch.setattr(filters, "localtime", lambda: moment)
+    monkeypatch.setattr(days, "localtime", lambda: moment)
     starts = datetime.combine(moment.date(), time(4), UTC) - nights_ago * DAY
     _, first, evening, last, _ = (
         a_show(date_time=starts + after)

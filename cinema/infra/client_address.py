@@ -1,0 +1,36 @@
+"""Where a request comes from, as far as our own proxies wrote it."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str:
+    """The client's address. X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies
+    wrote it.
+    """
+    forwarded: list[str] = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    peer: str = request.META.get("REMOTE_ADDR") or "unknown"
+    if settings.NUM_PROXIES and len(forwarded) >= settings.NUM_PROXIES:
+        return forwarded[-settings.NUM_PROXIES].strip() or peer
+    return peer
+
+
+def client_network(request: HttpRequest) -> str:
+    """The address as far as it tells one client from another: whoever has one of IPv6 has a whole
+    /64 of them.
+    """
+    try:
+        address: IPv4Address | IPv6Address = ip_address(_without_port(client_address(request)))
+    except ValueError:
+        return "::"  # no address at all
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(address if address.version == 4 else IPv6Address(int(address) >> 64 << 64))
+
+
+def _without_port(address: str) -> str:
+    """Some proxies write the client's port behind it, which is another one at every call."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
