@@ -36,7 +36,7 @@ def copy_shows(shows: Iterable[Show], days: Iterable[date]) -> Copies:
                 movie=show.movie, screen=show.screen, date_time=starts, total_seats=show.total_seats
             )
             if reason := _save(show, copy):
-                copies.refused.append(f"No {copy.told}: {reason}")
+                copies.refused.append(f"No {copy.description}: {reason}")
             else:
                 copies.copied.append(copy)
     return copies

@@ -67,7 +67,9 @@ class Movie(models.Model):
                 show.movie = self
                 if show.ends_at > timezone.now() and (other := show.overlapping()):
                     raise ValidationError(
-                        {"duration_minutes": f"The {show.told} would run into the {other.told}."}
+                        {
+                            "duration_minutes": f"The {show.description} would run into the {other.description}."
+                        }
                     )
 
 
@@ -158,7 +160,7 @@ class Show(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.told
+        return self.description
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         with transaction.atomic():
@@ -199,8 +201,8 @@ class Show(models.Model):
         return self.movie.title
 
     @property
-    def told(self) -> str:
-        """How a sentence names this show."""
+    def description(self) -> str:
+        """The show as a sentence names it."""
         starts = timezone.localtime(self.date_time)
         return f"show of {self.movie.title} on {self.screen.name}, {starts:%Y-%m-%d %H:%M}"
 
@@ -239,7 +241,7 @@ class Show(models.Model):
             Show.objects.select_for_update().filter(pk=self.pk).first()
             if self.cancelled_at is None and (other := self.overlapping()):
                 raise ValidationError(
-                    {"date_time": f"This overlaps the {other.told}, cleaning included."}
+                    {"date_time": f"This overlaps the {other.description}, cleaning included."}
                 )
             highest = (
                 self.seats.live().aggregate(highest=models.Max("seat_number"))["highest"]

@@ -48,12 +48,12 @@ DARK = """--back:#111827;--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9c
 
 
 class Seat(NamedTuple):
-    """How a seat is drawn: its kind is one of SHAPES, `told` is read out, and a link makes it one
+    """How a seat is drawn: its kind is one of SHAPES, `title` is read out, and a link makes it one
     to press.
     """
 
     kind: str
-    told: str
+    title: str
     link: str = ""
 
 
@@ -121,7 +121,7 @@ def _place(number: int, width: int) -> tuple[int, int]:
 
 def _seat(number: int, seat: Seat, width: int) -> str:
     x, y = _place(number, width)
-    title = f"<title>{escape(seat.told)}</title>"
+    title = f"<title>{escape(seat.title)}</title>"
     path = f'<path class="{seat.kind}" d="M{x} {y}{SHAPES[seat.kind]}">'
     name = (
         f'<text x="{x + 10}" y="{y + 13}">{number}</text>'

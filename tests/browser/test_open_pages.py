@@ -36,10 +36,10 @@ SLOW = """number => {
 }"""
 
 
-@pytest.fixture(params=["now-told", "hall-told"])
+@pytest.fixture(params=["now-message", "hall-message"])
 def line(request: pytest.FixtureRequest, page: Page, tonight: Locator) -> Locator:
     """Of the front page, or of a hall."""
-    if request.param == "hall-told":
+    if request.param == "hall-message":
         tonight.click()
         page.get_by_role("heading", name="Book at the counter").wait_for()
     return page.locator(f"#{request.param}")

@@ -37,7 +37,7 @@ def database_down(monkeypatch):
 
 def told() -> dict[str, str]:
     """What is said of the parts that are not as they should be."""
-    return {part.name: part.told for part in health.parts() if not part.ok}
+    return {part.name: part.sentence for part in health.parts() if not part.ok}
 
 
 def says(part: str, pattern: str) -> bool:

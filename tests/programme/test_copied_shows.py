@@ -78,7 +78,9 @@ def test_what_is_refused_stops_none_of_the_others():
         "2099-03-30 21:00 CEST",
     ]
     told = f"No show of {early.movie.title} on {early.screen.name}, 2099-03-29 18:00: "
-    assert copies.refused == [f"{told}This overlaps the {in_the_way.told}, cleaning included."]
+    assert copies.refused == [
+        f"{told}This overlaps the {in_the_way.description}, cleaning included."
+    ]
     assert Show.objects.count() == 6
 
 
@@ -90,8 +92,8 @@ def test_again_it_copies_nothing_and_says_why():
         again = copy_shows([show], [SATURDAY, SUNDAY])
 
     assert again.copied == []
-    assert f"overlaps the {show.told}" in again.refused[0]
-    assert f"overlaps the {copy.told}" in again.refused[1]
+    assert f"overlaps the {show.description}" in again.refused[0]
+    assert f"overlaps the {copy.description}" in again.refused[1]
 
 
 def test_two_clerks_who_copy_at_once_copy_once():

@@ -149,7 +149,9 @@ def test_a_longer_film_that_runs_into_the_next_show_is_refused_and_names_it():
     movie.duration_minutes = 106
     errors = refused(movie.save)
 
-    assert errors == {"duration_minutes": [f"The {first.told} would run into the {second.told}."]}
+    assert errors == {
+        "duration_minutes": [f"The {first.description} would run into the {second.description}."]
+    }
     assert Movie.objects.get(pk=movie.pk).duration_minutes == 100
 
 

@@ -38,7 +38,7 @@ def test_real_workers_and_beats_are_heard_of_and_a_killed_one_is_missed(start, m
 
     wait_until(lambda: set(heartbeats.look().workers) == {"killed@x"})
     monkeypatch.setattr(health, "SILENT_SECONDS", 5)
-    wait_until(lambda: "killed@x is silent" in health.parts()[1].told)
+    wait_until(lambda: "killed@x is silent" in health.parts()[1].sentence)
 
 
 def children(worker: subprocess.Popen[bytes]) -> set[int]:
@@ -69,7 +69,7 @@ def test_a_killed_process_of_a_worker_is_told(start, option, killed):
     wait_until(lambda: heartbeats.look().killed == killed)
     (new,) = children(worker) - before
     assert (
-        f"a process of lives@x (now {new}) was killed and came back" in health.parts()[1].told
+        f"a process of lives@x (now {new}) was killed and came back" in health.parts()[1].sentence
     ) == bool(killed)
 
 

@@ -27,7 +27,7 @@ REFUSED_SINCE = timedelta(
 class Part(NamedTuple):
     name: str
     ok: bool
-    told: str
+    sentence: str
 
 
 class Owed(NamedTuple):

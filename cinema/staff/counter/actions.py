@@ -1,13 +1,13 @@
-"""What a clerk does at the seat map by the API's functions: sells, sells or frees a hold, cancels,
-also the whole show.
+"""What a clerk does at the seat map, by the API's functions.
 
-Each deed asks first (a page that says what will be done), is done once that page is sent, is told
-in a sentence, and leaves a log entry if it changed anything. A refusal leads back to the map, with
-the seats and the customer as they were typed.
+Each action asks first (a page that says what will be done), is done once that page is sent, ends
+with a sentence, and leaves a log entry if it changed anything. A refusal leads back to the map,
+with the seats and the customer as they were typed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,124 +24,125 @@ from cinema.programme.models import Show
 from cinema.sales import bookings, idempotency
 from cinema.sales.models import Booking
 from cinema.sales.snapshots import Ended, Outcome
-from cinema.staff.counter.form import (
-    Deed,
-    Typed,
-    cancellation,
-    closing,
-    confirmation,
-    customer_of,
-    require_seats,
-    sale,
-    seats_told,
-)
-from cinema.staff.lists.base import row_number
+from cinema.staff.base import ModelAdmin
+from cinema.staff.counter import questions
+from cinema.staff.counter.form import SaleForm
+from cinema.staff.counter.questions import Question
+from cinema.staff.formats import list_seats, row_number
 
-SELL, CANCEL_SHOW = "cinema.change_booking", "cinema.change_show"
+SELL = "cinema.change_booking"
+CANCEL_SHOW = "cinema.change_show"
 LIVE = (Booking.Status.PENDING, Booking.Status.BOOKED)
-TYPED = ("seats", "customer", "booking")  # what the map keeps in its address
+KEPT = ("seats", "customer", "booking")  # what the map keeps in its address
 
 
-class Deeds:
-    """Of one request, at the map of one show."""
+class CounterActions:
+    """The actions of one request at the map of one show."""
 
-    def __init__(self, model_admin: Any, request: HttpRequest, show: Show) -> None:
-        self.admin, self.request, self.show = model_admin, request, show
+    def __init__(self, model_admin: ModelAdmin, request: HttpRequest, show: Show) -> None:
+        self.admin = model_admin
+        self.request = request
+        self.show = show
         self.clerk = Caller(int(request.user.pk or 0), staff=True)
-        self.confirmed = "confirmed" in request.POST
+        self.is_confirmed = "confirmed" in request.POST
 
-    def do(self, name: str) -> HttpResponse:
-        """If this clerk may."""
-        deeds = {
+    def run(self, name: str) -> HttpResponse:
+        """Raises PermissionDenied for what this clerk may not do, and for what is no action."""
+        actions = {
             "sell": (SELL, self._sell),
             "confirm": (SELL, self._confirm),
             "cancel": (SELL, self._cancel),
-            "cancel_show": (CANCEL_SHOW, self._close),
+            "cancel_show": (CANCEL_SHOW, self._cancel_show),
         }
-        permission, act = deeds.get(name, ("", None))
-        if act is None or not self.request.user.has_perm(permission):
+        if name not in actions:
+            raise PermissionDenied
+        permission, action = actions[name]
+        if not self.request.user.has_perm(permission):
             raise PermissionDenied
         try:
-            return act()
+            return action()
         except Refusal as refusal:
-            booking = refusal.extra.get(
-                "booking_id", self.request.POST.get("booking", "")
-            )  # the hold in the way
-            return self._back(
-                refusal.detail,
-                messages.ERROR,
-                _query({**self.request.POST.dict(), "booking": booking}),
-            )
+            form = self.request.POST.dict()
+            if "booking_id" in refusal.extra:  # the hold in the way
+                form["booking"] = refusal.extra["booking_id"]
+            return self._back_to_map(refusal.detail, messages.ERROR, _query(form))
 
-    def ask(self, deed: Deed) -> HttpResponse:
+    def _ask(self, question: Question) -> HttpResponse:
         context = {
             **self.admin.admin_site.each_context(self.request),
-            **deed._asdict(),
+            **question._asdict(),
             "opts": self.admin.opts,
+            "original": self.show,
+            "to": self._map,
+            "back": self._map + _query(question.fields),
         }
-        context |= {"original": self.show, "to": self._map, "back": self._map + _query(deed.fields)}
         return TemplateResponse(self.request, "admin/cinema/confirm.html", context)
 
     def _sell(self) -> HttpResponse:
-        typed = Typed.of(self.request.POST)
-        customer = customer_of(typed.customer)
-        require_seats(typed, self.show)
-        if not self.confirmed:
-            return self.ask(sale(self.show, typed, customer, sees=self._sees))
-        key = self._key({"seats": typed.seats, "customer": customer.pk})
-        outcome = bookings.book(
-            self.clerk._replace(customer_id=customer.pk), self.show.pk, typed.seats, key
-        )
+        form = SaleForm.read(self.request.POST)
+        customer = form.find_customer()
+        form.require_seats(self.show)
+        if not self.is_confirmed:
+            return self._ask(questions.sell(self.show, form, customer, sees=self._sees_customers))
+        key = self._key({"seats": form.seats, "customer": customer.pk})
+        clerk = self.clerk._replace(customer_id=customer.pk)
+        outcome = bookings.book(clerk, self.show.pk, form.seats, key)
         booking = Booking.objects.get(pk=outcome.booking.id)
-        logged = f"Sold at the counter: {seats_told(typed.seats)}, to {customer.username}."
-        told = f"Booked: {booking.reference}, {seats_told(typed.seats)}."
-        return self._ended(outcome, booking, logged, told, f"?booking={booking.pk}")
+        seats = list_seats(form.seats)
+        return self._end(
+            outcome,
+            booking,
+            log_entry=f"Sold at the counter: {seats}, to {customer.username}.",
+            sentence=f"Booked: {booking.reference}, {seats}.",
+            query=f"?booking={booking.pk}",
+        )
 
-    def _key(self, sold: Any) -> idempotency.Key | None:
-        """Made with the question: whoever presses its button twice has sold once, and reads the
-        same answer.
+    def _key(self, sale: dict[str, Any]) -> idempotency.Key | None:
+        """Return the key made with the question, so that a second press of yes sells nothing more.
+
+        It reads the same answer instead.
         """
         once = self.request.POST.get("once")
-        return None if once is None else idempotency.key_from(once, "POST", self.request.path, sold)
+        if once is None:
+            return None
+        return idempotency.key_from(once, "POST", self.request.path, sale)
 
     def _confirm(self) -> HttpResponse:
         booking = self._booking()
-        if booking.reads_as == Booking.Status.PENDING and not self.confirmed:
-            return self.ask(confirmation(self.show, booking, sees=self._sees))
-        outcome = bookings.confirm(
-            self.clerk, booking.pk
-        )  # of what is no hold any more, it says so
-        told = f"Booked: {booking.reference}, {seats_told(booking.seat_numbers)}."
-        return self._ended(
-            outcome, booking, "Hold sold at the counter.", told, f"?booking={booking.pk}"
+        if booking.reads_as == Booking.Status.PENDING and not self.is_confirmed:
+            return self._ask(questions.confirm(self.show, booking, sees=self._sees_customers))
+        outcome = bookings.confirm(self.clerk, booking.pk)  # refuses what is no hold any more
+        return self._end(
+            outcome,
+            booking,
+            log_entry="Hold sold at the counter.",
+            sentence=f"Booked: {booking.reference}, {list_seats(booking.seat_numbers)}.",
+            query=f"?booking={booking.pk}",
         )
 
     def _cancel(self) -> HttpResponse:
         booking = self._booking()
-        changed = (
-            self.request.POST.get("status", booking.status) != booking.status
-        )  # since the question was asked
-        if booking.reads_as in LIVE and (changed or not self.confirmed):
-            return self.ask(cancellation(self.show, booking))
+        asked_about = self.request.POST.get("status", booking.status)
+        has_changed = asked_about != booking.status  # since the question was asked
+        if booking.reads_as in LIVE and (has_changed or not self.is_confirmed):
+            return self._ask(questions.cancel(self.show, booking))
         done = "Hold freed" if booking.status == Booking.Status.PENDING else "Cancelled"
-        outcome = bookings.cancel(
-            self.clerk, booking.pk, seen=booking.status
-        )  # of one that has ended, it says so
-        return self._ended(outcome, booking, f"{done}.", f"{done}: {booking.reference}.")
+        # It refuses what has ended.
+        outcome = bookings.cancel(self.clerk, booking.pk, seen=booking.status)
+        sentence = f"{done}: {booking.reference}."
+        return self._end(outcome, booking, log_entry=f"{done}.", sentence=sentence)
 
-    def _close(self) -> HttpResponse:
-        before = self.show.cancelled_at
-        if not (before or self.confirmed):
-            return self.ask(closing(self.show))
+    def _cancel_show(self) -> HttpResponse:
+        was_cancelled = self.show.cancelled_at is not None
+        if not (was_cancelled or self.is_confirmed):
+            return self._ask(questions.cancel_show(self.show))
         show = bookings.cancel_show(self.clerk, self.show.pk)
-        if (
-            before or show.cancel_request_id != logs.request_id()
-        ):  # another call, at the same moment
-            return self._back("The show was cancelled before.", messages.WARNING)
+        # Another call may have been faster at this very moment.
+        if was_cancelled or show.cancel_request_id != logs.request_id():
+            return self._back_to_map("The show was cancelled before.", messages.WARNING)
         self.admin.log_change(self.request, self.show, "The whole show cancelled.")
-        return self._back(
-            "The show is cancelled: nothing of it is sold from now on.", messages.SUCCESS
-        )
+        sentence = "The show is cancelled: nothing of it is sold from now on."
+        return self._back_to_map(sentence, messages.SUCCESS)
 
     def _booking(self) -> Booking:
         """Return the booking of this show that the form names. Raises Http404."""
@@ -154,22 +155,22 @@ class Deeds:
             raise Http404
         return booking
 
-    def _ended(
-        self, outcome: Outcome, booking: Booking, logged: str, told: str, query: str = ""
+    def _end(
+        self, outcome: Outcome, booking: Booking, *, log_entry: str, sentence: str, query: str = ""
     ) -> HttpResponse:
         if outcome.ended is Ended.DONE:
-            self.admin.log_change(self.request, booking, logged)
+            self.admin.log_change(self.request, booking, log_entry)
         if outcome.ended is Ended.SAME:
-            told = f"{booking}: it was {outcome.booking.status} before."
-            return self._back(told, messages.WARNING, _query({"booking": booking.pk}))
-        return self._back(told, messages.SUCCESS, query)
+            sentence = f"{booking}: it was {outcome.booking.status} before."
+            return self._back_to_map(sentence, messages.WARNING, _query({"booking": booking.pk}))
+        return self._back_to_map(sentence, messages.SUCCESS, query)
 
-    def _back(self, told: str, level: int, query: str = "") -> HttpResponse:
-        self.admin.message_user(self.request, told, level)
+    def _back_to_map(self, sentence: str, level: int, query: str = "") -> HttpResponse:
+        self.admin.message_user(self.request, sentence, level)
         return HttpResponseRedirect(self._map + query)
 
     @property
-    def _sees(self) -> bool:
+    def _sees_customers(self) -> bool:
         return self.request.user.has_perm("cinema.view_user")
 
     @property
@@ -177,6 +178,6 @@ class Deeds:
         return reverse("admin:cinema_show_seats", args=[self.show.pk])
 
 
-def _query(values: Any) -> str:
-    typed = {name: values.get(name, "") for name in TYPED}
-    return "?" + urlencode({name: value for name, value in typed.items() if value})
+def _query(values: Mapping[str, Any]) -> str:
+    kept = {name: values[name] for name in KEPT if values.get(name)}
+    return "?" + urlencode(kept)

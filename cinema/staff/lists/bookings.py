@@ -1,7 +1,6 @@
-"""Bookings, as staff see them, with their history and its mails. A booking changes by actions
-alone.
+"""Bookings, as staff see them, with their history and its mails.
 
-An action calls the functions that the API calls.
+A booking changes by actions alone, which call the functions that the API calls.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from cinema.sales import bookings
 from cinema.sales.models import Booking, BookingEvent
 from cinema.sales.snapshots import Ended
 from cinema.staff import search
-from cinema.staff.counter.form import seats_told
+from cinema.staff.base import ModelAdmin, ReadOnly, button
+from cinema.staff.formats import list_names, list_seats, local
 from cinema.staff.lists import exports
-from cinema.staff.lists.base import ModelAdmin, ReadOnly, button, local, named
 from cinema.staff.lists.filters import BookingDayFilter, MailFilter, StatusFilter
 
 if TYPE_CHECKING:
@@ -35,9 +34,8 @@ if TYPE_CHECKING:
 else:
     TabularInline = unfold.TabularInline
 
-MOST_AT_ONCE = (
-    100  # of a cancel: each booking is a transaction of its own, and a clerk waits for the page
-)
+# Each booking is cancelled in a transaction of its own, and a clerk waits for the page.
+MOST_AT_ONCE = 100
 
 
 class EventInline(TabularInline):
@@ -119,23 +117,20 @@ class BookingAdmin(ReadOnly):
             )
         elif "confirmed" not in request.POST:
             return TemplateResponse(
-                request, "admin/cinema/confirm.html", self._asked(request, chosen)
+                request, "admin/cinema/confirm.html", self._question(request, chosen)
             )
         else:
-            done = [booking.reference for booking in chosen if self._cancelled(request, booking)]
+            done = [booking.reference for booking in chosen if self._cancel_one(request, booking)]
             self.message_user(request, f"Cancelled: {', '.join(done) or 'none'}.", messages.SUCCESS)
         return None
 
-    def _asked(self, request: HttpRequest, chosen: list[Booking]) -> dict[str, Any]:
-        told = (
-            "Their seats are free again at once, and each customer who had booked gets a mail. "
-            "This cannot be undone."
-        )
+    def _question(self, request: HttpRequest, chosen: list[Booking]) -> dict[str, Any]:
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Cancel these bookings?",
-            "told": told,
+            "sentence": "Their seats are free again at once, and each customer who had booked gets "
+            "a mail. This cannot be undone.",
             "lines": [_line(booking) for booking in chosen],
             "yes": "Yes, cancel them",
             "fields": {
@@ -148,9 +143,7 @@ class BookingAdmin(ReadOnly):
 
     @admin.action(description="Export as CSV", permissions=["view"])
     def export(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponseBase:
-        """Of all that the list finds, by "Select all", or of the chosen ones; it leaves a log
-        entry.
-        """
+        """Export the chosen bookings, or by "Select all" all that the list finds, and log it."""
         query = request.GET.urlencode()
         self.log_many(request, f"Exported as CSV{': ' if query else ''}{query}", "Bookings as CSV")
         return exports.bookings_csv(
@@ -166,10 +159,8 @@ class BookingAdmin(ReadOnly):
             f"{reverse('admin:cinema_show_seats', args=[booking.show_id])}?booking={booking.pk}"
         )
 
-    def _cancelled(self, request: Any, booking: Booking) -> bool:
-        """Each in its own transaction, with its seat locks around it: what is refused stops none of
-        the others.
-        """
+    def _cancel_one(self, request: Any, booking: Booking) -> bool:
+        """Cancel in a transaction of its own: what is refused stops none of the others."""
         seen = request.POST.get(_seen(booking), booking.status)
         try:
             outcome = bookings.cancel(Caller(request.user.pk, staff=True), booking.pk, seen=seen)
@@ -189,7 +180,7 @@ def _seen(booking: Booking) -> str:
 
 
 def _line(booking: Any) -> str:
-    seats = seats_told(booking.seat_numbers)
+    seats = list_seats(booking.seat_numbers)
     return f"{booking.reference}: {booking.user}, {booking.show}, {seats} ({booking.reads_as})"
 
 
@@ -251,7 +242,7 @@ class PasswordResetAdmin(ReadOnly):
 
 
 def _send_again(page: ReadOnly, request: HttpRequest, rows: OwedQuerySet, whose: str) -> None:
-    whose = named(rows.failed(), whose)
-    page.done_to_many(
+    whose = list_names(rows.failed(), whose)
+    page.finish_action(
         request, "Failed mails that will be sent again", deliveries.send_again(rows), whose
     )

@@ -19,7 +19,8 @@ from unfold import forms as unfold
 from cinema.people import lockouts
 from cinema.people.models import AuthSession, User
 from cinema.staff import search
-from cinema.staff.lists.base import ModelAdmin, ReadOnly, Shared, local, named
+from cinema.staff.base import EditedTogether, ModelAdmin, ReadOnly
+from cinema.staff.formats import list_names, local
 
 if TYPE_CHECKING:
     GroupAdminBase = auth.GroupAdmin
@@ -43,7 +44,7 @@ class UserEditForm(ChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(Shared, UserAdminBase):
+class UserAdmin(EditedTogether, UserAdminBase):
     form, add_form, change_password_form = UserEditForm, UserAddForm, unfold.AdminPasswordChangeForm
     add_fieldsets = (
         (
@@ -81,7 +82,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(Shared, GroupAdminBase):
+class GroupAdmin(EditedTogether, GroupAdminBase):
     pass
 
 
@@ -109,9 +110,9 @@ class AuthSessionAdmin(OfUsers):
 
     @admin.action(description="End the selected logins", permissions=["change"])
     def end(self, request: HttpRequest, queryset: QuerySet[AuthSession]) -> None:
-        whose = named(queryset, "user__username")
+        whose = list_names(queryset, "user__username")
         ended = AuthSession.objects.filter(pk__in=queryset.values("pk")).revoke()
-        self.done_to_many(request, "Logins ended", ended, whose)
+        self.finish_action(request, "Logins ended", ended, whose)
 
 
 @admin.register(AccessAttempt)
@@ -133,8 +134,10 @@ class LockoutAdmin(ReadOnly):
 
     @admin.action(description="Let the selected try again", permissions=["change"])
     def clear(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        whose = named(queryset, "username")
-        self.done_to_many(request, "Counts of wrong passwords cleared", queryset.delete()[0], whose)
+        whose = list_names(queryset, "username")
+        self.finish_action(
+            request, "Counts of wrong passwords cleared", queryset.delete()[0], whose
+        )
 
 
 @admin.register(LogEntry)

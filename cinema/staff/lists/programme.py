@@ -21,9 +21,10 @@ from cinema.programme.copying import copy_shows
 from cinema.programme.days import midnight
 from cinema.programme.models import Movie, Screen, Show
 from cinema.seat_map.availability import with_counts
-from cinema.staff.counter.actions import Deeds
-from cinema.staff.counter.page import SeatMap
-from cinema.staff.lists.base import Shared, button, local
+from cinema.staff.base import EditedTogether, button
+from cinema.staff.counter.actions import CounterActions
+from cinema.staff.counter.page import SeatMapPage
+from cinema.staff.formats import local
 from cinema.staff.lists.filters import DayFilter
 
 MOST_COPIES = (
@@ -33,13 +34,13 @@ MOST_DAYS = 60
 
 
 @admin.register(Movie)
-class MovieAdmin(Shared):
+class MovieAdmin(EditedTogether):
     list_display = ("title", "duration_minutes", "created_at", "updated_at")
     search_fields = ("title",)
 
 
 @admin.register(Screen)
-class ScreenAdmin(Shared):
+class ScreenAdmin(EditedTogether):
     search_fields = ("name",)
 
 
@@ -64,7 +65,7 @@ class CopyForm(forms.Form):
 
 
 @admin.register(Show)
-class ShowAdmin(Shared):
+class ShowAdmin(EditedTogether):
     list_display = (
         "movie",
         "screen",
@@ -101,7 +102,7 @@ class ShowAdmin(Shared):
     actions_detail = ("seat_map",)
 
     def get_urls(self) -> list[URLPattern]:
-        return [*SeatMap(self).urls, *super().get_urls()]
+        return [*SeatMapPage(self).urls, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
         rows: QuerySet[Show] = super().get_queryset(request)
@@ -145,7 +146,7 @@ class ShowAdmin(Shared):
         """By the question of its seat map, which names its bookings: so one at a time."""
         chosen = list(queryset.select_related("movie", "screen")[:2])
         if len(chosen) == 1:
-            return Deeds(self, request, chosen[0]).do("cancel_show")
+            return CounterActions(self, request, chosen[0]).run("cancel_show")
         self.message_user(
             request, "Choose one show: each is asked about by itself.", messages.ERROR
         )

@@ -12,7 +12,7 @@ from django.urls import reverse
 from cinema.people.models import AuthSession, User
 from cinema.programme.models import Movie, Screen, Show
 from cinema.sales.models import Booking
-from cinema.staff.lists import deleting
+from cinema.staff import deleting
 from tests.support.factories import a_booking, a_caller, a_customer, a_movie, a_screen, a_show
 from tests.support.staff import PROGRAMME, act, page, queries, sentences, staff, superuser
 

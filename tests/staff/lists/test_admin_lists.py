@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from cinema.staff.lists import base
+from cinema.staff import base
 from tests.staff.test_admin_look import pages
 from tests.support.factories import a_booking, a_customer
 from tests.support.staff import page, queries, rows, superuser

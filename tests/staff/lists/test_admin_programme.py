@@ -153,7 +153,9 @@ def test_an_overlap_is_refused_at_the_start():
 
     response = client.post(page("show_add"), show_form(show, date_time=show.date_time + HOUR))
 
-    assert errors(response) == {"date_time": [f"This overlaps the {show.told}, cleaning included."]}
+    assert errors(response) == {
+        "date_time": [f"This overlaps the {show.description}, cleaning included."]
+    }
     assert list(Show.objects.all()) == [show]
 
 

@@ -1,6 +1,6 @@
 // The seat map without reloads: seats are chosen by a press, and the picture is fetched anew every few seconds.
 // The server draws it each time, so that what is seen is what the database says. Without this file all of it still works.
-import { keepFresh } from "./fresh.js";
+import { keepFresh } from "./refresh.js";
 
 (() => {
   const hall = document.getElementById("hall");
@@ -18,7 +18,7 @@ import { keepFresh } from "./fresh.js";
   };
 
   const refresh = keepFresh(hall, {
-    told: document.getElementById("hall-told"),
+    told: document.getElementById("hall-message"),
     name: "the hall",
     address: () => `${hall.dataset.picture}?${query()}`,
     pause: (took) => Math.max(4000, took * 20),

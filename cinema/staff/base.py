@@ -1,11 +1,8 @@
-"""What the staff's pages share: two people at one page, pages that have no form, lists, and what is
-logged of them.
-"""
+"""What staff pages share: lists, pages that two people edit, pages without a form, and their log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,13 +16,13 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.utils.text import capfirst
-from django.utils.timezone import localtime
 from unfold import admin as unfold
 from unfold.decorators import action
 from unfold.views import ChangeList as UnfoldChangeList
 
 from cinema.infra.database.errors import is_deadlock, is_lock_timeout
-from cinema.staff.lists import deleting
+from cinema.staff import deleting
+from cinema.staff.formats import row_number
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -36,27 +33,12 @@ else:
     ChangeList, Pages = UnfoldChangeList, Paginator
 
 MOST_COUNTED = 10_000
-MOST_NAMED = 20
 MOST_LOGGED = 1000  # letters of a line
-LONGEST = 18  # digits of a number that a row may have
+CONFLICT = (
+    "Somebody else changed this at the same moment, so nothing was saved. "
+    "Please look and try again."
+)
 View = TypeVar("View")
-
-
-def local(moment: datetime) -> str:
-    """In the cinema's own time, and in one line of a narrow column."""
-    return f"{localtime(moment):%a %d %b %Y %H:%M}".replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def named(rows: QuerySet[Any], column: str) -> str:
-    """Whom or what the log names of these rows; read before they change."""
-    names = rows.order_by().values_list(column, flat=True).distinct()[: MOST_NAMED + 1]
-    told = list(map(str, names))
-    return ", ".join([*told[:MOST_NAMED], "others"] if len(told) > MOST_NAMED else told)
-
-
-def row_number(typed: str) -> int | None:
-    """What a row may have as its number; None of anything else that a browser can send."""
-    return int(typed) if typed.isdecimal() and len(typed) <= LONGEST else None
 
 
 def button(description: str, path: str) -> Callable[[View], View]:
@@ -84,7 +66,7 @@ class CountedSoFar(Pages):
         return found if found <= MOST_COUNTED else AtLeast(MOST_COUNTED)
 
 
-class List(ChangeList):
+class CountedList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count  # nobody counts the rows that are filtered out
@@ -98,7 +80,7 @@ class List(ChangeList):
         )
 
 
-class Listed(ModelAdmin):
+class LongList(ModelAdmin):
     """A list that does not wait for the number of its rows."""
 
     show_full_result_count = False
@@ -106,7 +88,7 @@ class Listed(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[DjangoChangeList]:
-        return List
+        return CountedList
 
     # stubs
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:  # type: ignore[override]
@@ -117,11 +99,11 @@ class Listed(ModelAdmin):
             )
         return super().response_action(request, queryset)
 
-    def done_to_many(self, request: HttpRequest, told: str, count: int, whose: str) -> None:
-        """One sentence for the clerk, and one line in the log if anything was changed."""
-        self.message_user(request, f"{told}: {count}.")
+    def finish_action(self, request: HttpRequest, done: str, count: int, whose: str) -> None:
+        """Say what an action did to many rows, and log it if it changed any."""
+        self.message_user(request, f"{done}: {count}.")
         if count:
-            self.log_many(request, f"{told}: {count}, of {whose}.")
+            self.log_many(request, f"{done}: {count}, of {whose}.")
 
     def log_many(self, request: HttpRequest, message: str, what: str = "") -> None:
         LogEntry.objects.create(
@@ -133,42 +115,40 @@ class Listed(ModelAdmin):
         )
 
 
-class Shared(Listed):
+class EditedTogether(LongList):
     """A page that two people may save at once."""
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """A save reads the row under its lock, so that it does not write over what another clerk
-        wrote meanwhile.
-        """
+        """Read a row that will be saved under its lock, so that no other clerk's save is lost."""
         found = super().get_object(request, object_id, from_field)
         if found is None or not connection.in_atomic_block:
             return found
         return self.get_queryset(request).select_for_update().filter(pk=found.pk).first()
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(
-            request, lambda: super(Shared, self).changeform_view(request, *args, **kwargs)
+        return self._explain_conflict(
+            request, lambda: super(EditedTogether, self).changeform_view(request, *args, **kwargs)
         )
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(
-            request, lambda: super(Shared, self).delete_view(request, *args, **kwargs)
+        return self._explain_conflict(
+            request, lambda: super(EditedTogether, self).delete_view(request, *args, **kwargs)
         )
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(
-            request, lambda: super(Shared, self).changelist_view(request, *args, **kwargs)
+        return self._explain_conflict(
+            request, lambda: super(EditedTogether, self).changelist_view(request, *args, **kwargs)
         )
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        return deleting.told(objs, request, self.admin_site)
+        return deleting.describe(objs, request, self.admin_site)
 
-    def _explained(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-        """The forms check first; what slips in behind the check is refused by the database, and
-        told here.
-        """
+    def _explain_conflict(
+        self, request: HttpRequest, view: Callable[[], HttpResponse]
+    ) -> HttpResponse:
+        """Say what the database refuses, though the form had found nothing wrong."""
         try:
             return view()
         except (IntegrityError, OperationalError) as error:
@@ -176,15 +156,12 @@ class Shared(Listed):
                 is_deadlock(error) or is_lock_timeout(error)
             ):
                 raise
-            sentence = "Somebody else changed this at the same moment, so nothing was saved. Please look and try again."
-            self.message_user(request, sentence, messages.ERROR)
+            self.message_user(request, CONFLICT, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
 
-class ReadOnly(Listed):
-    """Looked at, and changed by its actions alone: they need the change permission, and the page
-    has no form.
-    """
+class ReadOnly(LongList):
+    """A page without a form. Rows change by its actions, which need the change permission."""
 
     def has_add_permission(self, *_: Any) -> bool:
         return False

@@ -18,10 +18,10 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 
 SHOWN = 10
-Told = tuple[list[Any], dict[str, int], set[str], list[str]]
+Described = tuple[list[Any], dict[str, int], set[str], list[str]]
 
 
-def told(objs: Any, request: HttpRequest, site: AdminSite) -> Told:
+def describe(objs: Any, request: HttpRequest, site: AdminSite) -> Described:
     """What goes, how many that are, what this person may not delete, and what protects the rows
     from everybody.
     """
