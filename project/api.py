@@ -1,13 +1,10 @@
 """The one NinjaAPI: where the rooms of the API are mounted."""
 
 import re
-from functools import partial
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse
-from django.utils.functional import SimpleLazyObject
-from ninja import NinjaAPI
+from django.http import HttpRequest
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 from ninja.renderers import BaseRenderer
@@ -16,6 +13,7 @@ from cinema.api import errors
 from cinema.api.parsing import StrictParser
 from cinema.api.routers import accounts, bookings, movies, shows
 from cinema.api.schemas.problems import Problem
+from project.serving.fast_path import LazyResponses
 
 DESCRIPTION = """Cinema seats over a REST API: a seat is never sold twice.
 
@@ -33,14 +31,7 @@ class Renderer(BaseRenderer):
         return orjson.dumps(data)
 
 
-class MarqueeAPI(NinjaAPI):
-    def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Made where a handler leaves its answer to Ninja; one that answers in bytes would pay 4 %
-        of a call for it.
-        """
-        later: Any = SimpleLazyObject(partial(super().create_temporal_response, request))
-        return later  # type: ignore[no-any-return]
-
+class MarqueeAPI(LazyResponses):
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """Name a call as generated clients know it, wherever its handler has moved since."""
         room = operation.view_func.__module__.rpartition(".")[2]

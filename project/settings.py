@@ -84,7 +84,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# of these, what a call with a token and no cookie needs: see ShorterWayForTheApi
+# of these, what a call with a token and no cookie needs: see ApiFastPath
 API_MIDDLEWARE = [
     "project.serving.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -13,7 +13,7 @@ urlpatterns = [
     path("redoc/", pages.redoc),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/sales/", admin.site.admin_view(dashboard.sales_later), name="staff_sales"),
-    path("admin/now/", admin.site.admin_view(dashboard.shown_now), name="staff_now"),
+    path("admin/now/", admin.site.admin_view(dashboard.live_parts), name="staff_now"),
     path("admin/", admin.site.urls),
     path("livez", pages.livez),
     path("readyz", pages.readyz),

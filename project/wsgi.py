@@ -7,10 +7,7 @@ from typing import Any
 
 import django
 import structlog
-from django import db
 from django.conf import settings
-from django.core import cache, signals
-from django.core.handlers import base
 from django.core.handlers.wsgi import WSGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
@@ -20,21 +17,15 @@ if not settings.REDIS_URL:
     log.warning("REDIS_URL is not set: no seat locks, the database alone says who gets a seat")
 
 from project.management.commands.serve import REQUEST_THREADS  # noqa: E402
-from project.serving import metrics, overload  # noqa: E402 - what they import needs Django set up
-from project.serving.middleware import ShorterWayForTheApi  # noqa: E402
+from project.serving import fast_path, metrics, overload  # noqa: E402 - what they import needs Django set up
+from project.serving.fast_path import ApiFastPath  # noqa: E402
 
-overload.stand()
+overload.watch()
 metrics.THREADS.set(REQUEST_THREADS)
-# A connection that broke is found, and the urlconf set, at the start of the next request; at the
-# end of each, all this finds nothing to do and takes a twentieth of a call. (`queries` is filled
-# with DEBUG alone.)
-for idle in (db.close_old_connections, cache.close_caches, base.reset_urlconf):
-    signals.request_finished.disconnect(idle)
-if not settings.DEBUG:
-    signals.request_started.disconnect(db.reset_queries)
+fast_path.trim_signals()
 
 
-class Handler(ShorterWayForTheApi, WSGIHandler): ...
+class Handler(ApiFastPath, WSGIHandler): ...
 
 
 handler = Handler()

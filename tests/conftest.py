@@ -17,7 +17,7 @@ from cinema.people.caller import Caller
 from cinema.people.models import AuthSession, User
 from cinema.sales import one_statement
 from project.config import log_lines
-from project.serving.middleware import ShorterWayForTheApi
+from project.serving.fast_path import ApiFastPath
 from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_show
 from tests.support.real_programs import start  # noqa: F401 - a fixture
 from tests.support.smtp_server import SMTP, smtp_server
@@ -123,7 +123,7 @@ def unchanged(request, world):
             yield
 
 
-class Served(ShorterWayForTheApi, ClientHandler):
+class Served(ApiFastPath, ClientHandler):
     """Of the middlewares, what the server has."""
 
 

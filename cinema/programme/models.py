@@ -113,6 +113,9 @@ class ShowQuerySet(models.QuerySet["Show"]):
 
 class Show(models.Model):
     now: datetime  # by `with_clock`
+    sold: int  # this and the next by the seat map's `with_counts`
+    held: int
+
     movie = models.ForeignKey(Movie, models.CASCADE, related_name="shows", db_index=False)
     screen = models.ForeignKey(Screen, models.PROTECT, related_name="shows", db_index=False)
     date_time = models.DateTimeField("starts at")

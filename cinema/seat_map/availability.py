@@ -37,11 +37,12 @@ class SeatMap:
     taken: list[int]
 
 
-def with_counts(shows: QuerySet[Show]) -> QuerySet[Any]:
+def with_counts(shows: QuerySet[Any]) -> QuerySet[Show]:
     """Annotate shows with their seats `sold` and `held`."""
-    return shows.annotate(
+    rows: QuerySet[Show] = shows.annotate(
         sold=_count_live(held_until=None), held=_count_live(held_until__isnull=False)
     )
+    return rows
 
 
 def shows_of_movie(

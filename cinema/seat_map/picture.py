@@ -33,7 +33,7 @@ SHAPES = {
 STYLE = """.hall{--back:#fff;--line:#5b6472;--free:#fff;--text:#374151;--held:#e69f00;--sold:#4b5563;--mine:#0072b2;
 --cross:#fff;--note:#b42318;font:9px Inter,system-ui,sans-serif}
 .hall text{fill:var(--text);text-anchor:middle;pointer-events:none}
-.hall .row{fill:var(--line);text-anchor:end}.hall .told{font-size:12px;text-anchor:start}
+.hall .row{fill:var(--line);text-anchor:end}.hall .entry{font-size:12px;text-anchor:start}
 .hall .back{fill:var(--back)}.hall .note{fill:var(--note);font-weight:700}
 .hall .screen{fill:none;stroke:var(--line);stroke-width:3;stroke-linecap:round}
 .hall .free{fill:var(--free);stroke:var(--line)}.hall .held{fill:var(--held);stroke:var(--text)}
@@ -70,48 +70,52 @@ def draw(
     alone: bool = False,
     note: str = "",
 ) -> str:
-    """The picture as text. `kinds` are told in the legend; a `note`, of one word, at the screen.
+    """Return the picture. `kinds` are in the legend; a `note`, of one word, is at the screen.
 
-    `alone` it goes by the reader's own light or dark, on a ground of its own: the page around it
-    may do otherwise.
+    A picture that stands `alone` goes by the reader's own light or dark, on a ground of its own:
+    the page around it may do otherwise.
     """
     width = row_width(total_seats)
     rows = ceil(total_seats / width)
+    is_wide = width > NUMBERED
     seats = [(number, seat(number)) for number in range(1, total_seats + 1)]
     counts = Counter(drawn.kind for _, drawn in seats)
-    right, bottom = (
-        max(LEFT + width * PITCH + 20, 24 + sum(_told_width(kind, counts) for kind in kinds)),
-        TOP + rows * PITCH + BOTTOM,
-    )
-    name = "hall wide" if width > NUMBERED else "hall"
-    scale = 1 if alone or width > NUMBERED else 1.6  # large enough to be pressed
-    dark = (
-        f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}"
-        if alone
-        else f".dark .hall{{{DARK}}}"
-    )
-    told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds) + (f"; {note}" if note else "")
-    return "".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {right} {bottom}"',
-            f' width="{round(right * scale)}" height="{round(bottom * scale)}" data-width="{width}"',
-            f' role="group" aria-label="Seats: {told}">',
-            f"<style>{STYLE}{dark}</style>",
-            '<rect class="back" width="100%" height="100%" rx="6"/>' if alone else "",
-            *_legend(kinds, counts, 6),
-            _screen(width, note),
-            *(_seat(number, drawn, width) for number, drawn in seats),
-            *(_row(first, width) for first in range(1, total_seats + 1, width)),
-            "</svg>",
-        ]
-    )
+    summary = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+    if note:
+        summary += f"; {note}"
+    legend_width = 24 + sum(_entry_width(kind, counts) for kind in kinds)
+    right = max(LEFT + width * PITCH + 20, legend_width)
+    bottom = TOP + rows * PITCH + BOTTOM
+    scale = 1 if alone or is_wide else 1.6  # large enough to be pressed
+    dark = f".dark .hall{{{DARK}}}"
+    ground = ""
+    if alone:
+        dark = f"@media (prefers-color-scheme:dark){{.hall{{{DARK}}}}}"
+        ground = '<rect class="back" width="100%" height="100%" rx="6"/>'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{"hall wide" if is_wide else "hall"}"',
+        f' viewBox="0 0 {right} {bottom}"',
+        f' width="{round(right * scale)}" height="{round(bottom * scale)}" data-width="{width}"',
+        f' role="group" aria-label="Seats: {summary}">',
+        f"<style>{STYLE}{dark}</style>",
+        ground,
+    ]
+    parts += _legend(kinds, counts, 6)
+    parts.append(_screen(width, note))
+    parts += [_seat(number, drawn, width) for number, drawn in seats]
+    parts += [_row(first, width) for first in range(1, total_seats + 1, width)]
+    parts.append("</svg>")
+    return "".join(parts)
 
 
 def _screen(width: int, note: str) -> str:
-    left, right = LEFT, LEFT + width * PITCH - 4
+    left = LEFT
+    right = LEFT + width * PITCH - 4
     middle = (left + right) // 2
     curve = f'<path class="screen" d="M{left} 58Q{middle} 40 {right} 58"/>'
-    return f'{curve}<text class="{"note" if note else "name"}" x="{middle}" y="68">{note.upper() or "SCREEN"}</text>'
+    style = "note" if note else "name"
+    words = note.upper() or "SCREEN"
+    return f'{curve}<text class="{style}" x="{middle}" y="68">{words}</text>'
 
 
 def _place(number: int, width: int) -> tuple[int, int]:
@@ -123,11 +127,9 @@ def _seat(number: int, seat: Seat, width: int) -> str:
     x, y = _place(number, width)
     title = f"<title>{escape(seat.title)}</title>"
     path = f'<path class="{seat.kind}" d="M{x} {y}{SHAPES[seat.kind]}">'
-    name = (
-        f'<text x="{x + 10}" y="{y + 13}">{number}</text>'
-        if seat.kind == "free" and width <= NUMBERED
-        else ""
-    )
+    name = ""
+    if seat.kind == "free" and width <= NUMBERED:
+        name = f'<text x="{x + 10}" y="{y + 13}">{number}</text>'
     if not seat.link:
         return f"{path}{title}</path>{name}"
     return f'<a href="{escape(seat.link)}" data-seat="{number}">{title}{path}</path>{name}</a>'
@@ -138,15 +140,16 @@ def _row(first: int, width: int) -> str:
     return f'<text class="row" x="{LEFT - 8}" y="{y + 13}">{first}</text>'
 
 
-def _told_width(kind: str, counts: Counter[str]) -> int:
+def _entry_width(kind: str, counts: Counter[str]) -> int:
     return 40 + 8 * len(f"{counts[kind]} {kind}")  # wide enough for any reader's font
 
 
 def _legend(kinds: Sequence[str], counts: Counter[str], y: int) -> list[str]:
-    drawn, x = [], 12
+    drawn = []
+    x = 12
     for kind in kinds:
-        told = f"{counts[kind]} {kind}"
+        words = f"{counts[kind]} {kind}"
         drawn.append(f'<path class="{kind}" d="M{x} {y}{SHAPES[kind]}"/>')
-        drawn.append(f'<text class="told" x="{x + 26}" y="{y + 14}">{told}</text>')
-        x += _told_width(kind, counts)
+        drawn.append(f'<text class="entry" x="{x + 26}" y="{y + 14}">{words}</text>')
+        x += _entry_width(kind, counts)
     return drawn

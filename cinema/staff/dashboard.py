@@ -3,7 +3,7 @@
 Each part is for who may see its rows by Django's permissions. Each costs a few queries that read
 tonight, the last two weeks or what is owed, and never the whole table. Where two weeks are a
 million bookings, the page does not wait for their sum: it is fetched behind it. What changes by the
-minute (`shown_now`) is fetched again while the page is open.
+minute (`live_parts`) is fetched again while the page is open.
 """
 
 from __future__ import annotations
@@ -53,75 +53,85 @@ MAILS: dict[type[OwedMail], str] = {BookingEvent: "Of bookings", PasswordReset: 
 Context = dict[str, Any]
 
 
-def told(request: HttpRequest, context: Context) -> Context:
-    """For unfold, which calls it to fill `admin/index.html`."""
-    sales = {"sales": sales_at_once()} if request.user.has_perm("cinema.view_booking") else {}
-    return context | _shown(request) | sales | {"title": "Tonight"}
+def fill_front_page(request: HttpRequest, context: Context) -> Context:
+    """Return the context of `admin/index.html`; unfold calls it."""
+    context = context | _live_parts(request) | {"title": "Tonight"}
+    if request.user.has_perm("cinema.view_booking"):
+        context["sales"] = sales_at_once()
+    return context
 
 
 @require_safe
-def shown_now(request: HttpRequest) -> HttpResponse:
-    """The part of the page that the open page fetches again and again."""
-    told = _shown(request)
-    if not any(told.values()):
+def live_parts(request: HttpRequest) -> HttpResponse:
+    """Show the part of the page that the open page fetches again and again."""
+    context = _live_parts(request)
+    if not any(context.values()):
         raise PermissionDenied
-    return TemplateResponse(request, "admin/cinema/now.html", told)
+    return TemplateResponse(request, "admin/cinema/now.html", context)
 
 
-def _shown(request: HttpRequest) -> Context:
+def _live_parts(request: HttpRequest) -> Context:
     may = request.user.has_perm
-    shows = {"tonight": tonight(), "cancelling": cancelling()} if may("cinema.view_show") else {}
+    context: Context = {}
+    if may("cinema.view_show"):
+        context |= {"tonight": tonight(), "cancelling": cancelling()}
     parts = health.parts() if may("cinema.view_booking") else []
-    look = [part.name for part in parts if not part.ok]
     kinds = [kind for kind in MAILS if may(f"cinema.view_{kind._meta.model_name}")]
-    return shows | {"health": parts, "look": look, "mails": mails(kinds)}
+    return context | {
+        "health": parts,
+        "look": [part.name for part in parts if not part.ok],
+        "mails": mails(kinds),
+    }
 
 
 def tonight() -> Context:
-    """What starts until the night ends; if that is nothing, what comes next.
+    """Return what starts until the night ends; if that is nothing, what comes next.
 
     A cancelled show stays for its whole night, for those who come to it.
     """
     began, ends = days.tonight()
-    rows = (
-        with_counts(Show.objects.order_by("date_time", "pk"))
-        .select_related("movie", "screen")
-        .annotate(now=Now())
-    )
-    stand, cancelled = Q(cancelled_at=None), Q(cancelled_at__isnull=False, date_time__gte=began)
-    starting = Q(date_time__gt=Now() - JUST_STARTED)
-    of_tonight = rows.filter(
-        stand & starting | cancelled, date_time__gt=began - JUST_STARTED, date_time__lt=ends
-    )
-    shows = list(of_tonight[:MOST_SHOWS])
-    more = max(0, of_tonight.count() - MOST_SHOWS) if len(shows) == MOST_SHOWS else 0
+    rows = with_counts(Show.objects.with_clock().order_by("date_time", "pk"))
+    rows = rows.select_related("movie", "screen")
+    is_coming = Q(cancelled_at=None, date_time__gt=Now() - JUST_STARTED)
+    is_cancelled = Q(cancelled_at__isnull=False, date_time__gte=began)
+    is_tonight = Q(date_time__gt=began - JUST_STARTED, date_time__lt=ends)
+    starting = rows.filter(is_tonight, is_coming | is_cancelled)
     title = "Tonight"
+    shows = list(starting[:MOST_SHOWS])
+    more = 0
+    if len(shows) == MOST_SHOWS:
+        more = max(0, starting.count() - MOST_SHOWS)
     if all(show.cancelled_at for show in shows):
-        title, shows = "Next shows", [*shows, *rows.filter(stand & starting)[:NEXT_SHOWS]]
-    return {"title": title, "shows": [_seen(show) for show in shows], "more": more}
+        title = "Next shows"
+        shows += rows.filter(is_coming)[:NEXT_SHOWS]
+    return {"title": title, "shows": [_describe(show) for show in shows], "more": more}
 
 
-def _seen(show: Any) -> Context:
-    free = show.total_seats - show.sold - show.held
-    percent = {
-        name: round(100 * seats / show.total_seats, 1)
-        for name, seats in (("sold", show.sold), ("held", show.held))
-    }
+def _describe(show: Show) -> Context:
     stands = show.cancelled_at is None
-    when = until(show.date_time - show.now) if stands else "cancelled"
-    is_open = stands and show.date_time > show.now
-    return {"show": show, "in": when, "open": is_open, "free": free, "percent": percent}
+    return {
+        "show": show,
+        "in": until(show.date_time - show.now) if stands else "cancelled",
+        "open": stands and show.date_time > show.now,
+        "free": show.total_seats - show.sold - show.held,
+        "percent": {
+            "sold": round(100 * show.sold / show.total_seats, 1),
+            "held": round(100 * show.held / show.total_seats, 1),
+        },
+    }
 
 
 def until(left: timedelta) -> str:
-    """How long it is to the start, as one says it."""
+    """Return how long it is to the start, as one says it."""
     minutes = round(left.total_seconds() / 60)
     if minutes <= 0:
         return f"started {-minutes} min ago"
     if minutes < 60:
         return f"in {minutes} min"
     hours, minutes = divmod(minutes, 60)
-    return f"in {hours} h {minutes:02} min" if hours < 24 else f"in {hours // 24} d {hours % 24} h"
+    if hours < 24:
+        return f"in {hours} h {minutes:02} min"
+    return f"in {hours // 24} d {hours % 24} h"
 
 
 def cancelling() -> list[Context]:

@@ -23,7 +23,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("staff/icon.svg")}
     ],
-    "DASHBOARD_CALLBACK": "cinema.staff.dashboard.told",
+    "DASHBOARD_CALLBACK": "cinema.staff.dashboard.fill_front_page",
     "SIDEBAR": {"show_search": False, "navigation": "cinema.staff.menu.navigation"},
     "COLORS": {
         # blue, which nobody takes for one of the seats' colours

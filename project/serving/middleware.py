@@ -1,15 +1,9 @@
-"""Around every request: its id, its log line, its metrics, and problem+json for what Django itself
-refuses.
-
-Around the API's calls stand API_MIDDLEWARE alone. All of MIDDLEWARE is for pages, which have forms
-and a session.
-"""
+"""Around every request: its id, log line and metrics, and problem+json for what Django refuses."""
 
 import random
 import re
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from logging import INFO
 from typing import Any
 
@@ -17,12 +11,9 @@ import structlog
 from django.conf import settings
 from django.contrib.sessions import middleware as sessions
 from django.core.exceptions import DisallowedHost
-from django.core.handlers.exception import convert_exception_to_response
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware.security import SecurityMiddleware
-from django.urls import ResolverMatch, URLResolver, get_resolver
-from django.utils.module_loading import import_string
 from prometheus_client import Counter, Histogram
 
 from cinema import errors
@@ -107,38 +98,6 @@ class RequestMiddleware:
 
     def _refused(self, request: HttpRequest, why: str) -> HttpResponse:
         return self.secured(request, problem(request, errors.BadRequest(why)))
-
-
-class ShorterWayForTheApi:
-    """Of a request handler of Django's: what an API call would only be passed on by costs a
-    twentieth of a seat map.
-    """
-
-    _get_response: Any
-    _middleware_chain: Any
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        super().load_middleware(is_async)  # type: ignore[misc]
-        pages, api = self._middleware_chain, convert_exception_to_response(self._get_response)
-        for name in reversed(settings.API_MIDDLEWARE):
-            api = convert_exception_to_response(import_string(name)(api))
-        self._middleware_chain = lambda request: (
-            api if request.path_info.startswith(API) else pages
-        )(request)
-
-    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Of a call, looked up once: Django tries one route after the other, 4 % of a seat map."""
-        if not request.path_info.startswith(API):
-            return super().resolve_request(request)  # type: ignore[misc,no-any-return]
-        request.resolver_match = match = _route(get_resolver(), request.path_info)
-        return match
-
-
-@lru_cache(
-    maxsize=2048
-)  # what is asked most, on the night of a premiere; of a path without a route nothing is kept
-def _route(routes: URLResolver, path: str) -> ResolverMatch:
-    return routes.resolve(path)
 
 
 class SessionMiddleware(sessions.SessionMiddleware):

@@ -39,10 +39,10 @@ REFUSED = Counter(
 log = structlog.get_logger("marquee.door")
 
 
-def stand() -> None:
+def watch() -> None:
     """Watch the door of this process from a thread of its own, once the server listens on PORT."""
     if sys.platform == "linux":
-        threading.Thread(target=_watch, name="doorman", daemon=True).start()
+        threading.Thread(target=_run, name="overload", daemon=True).start()
 
 
 def waiting_at(listener: socket.socket) -> int:
@@ -83,8 +83,8 @@ def _refuse(client: socket.socket) -> None:
         client.recv(1 << 16)  # what is left unread would make the kernel take the answer back
 
 
-def _watch() -> None:
-    if not (listener := _door()):
+def _run() -> None:
+    if not (listener := _find_listener()):
         return
     try:
         while True:
@@ -96,7 +96,7 @@ def _watch() -> None:
         listener.detach()
 
 
-def _door() -> socket.socket | None:
+def _find_listener() -> socket.socket | None:
     """The server binds after it has loaded us, and tells nobody its socket: it is among our open
     files.
     """
@@ -104,13 +104,13 @@ def _door() -> socket.socket | None:
     while time.monotonic() < deadline:
         for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
             with suppress(OSError):
-                if _is_the_door(fd):
+                if _is_listener(fd):
                     return socket.socket(fileno=fd)
         time.sleep(LOOKS_EVERY_SECONDS)
     return None
 
 
-def _is_the_door(fd: int) -> bool:
+def _is_listener(fd: int) -> bool:
     candidate = socket.socket(fileno=fd)
     try:
         listens = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

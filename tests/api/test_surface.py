@@ -12,7 +12,7 @@ from ninja import Schema
 from cinema import errors
 from cinema.sales.models import Booking
 from project.api import api as marquee
-from project.serving.middleware import _route
+from project.serving.fast_path import find_route
 from tests.conftest import refusal
 from tests.support.factories import a_booking, a_hold, a_show
 
@@ -180,7 +180,7 @@ def test_no_reference_leads_nowhere(anonymous):
 @pytest.mark.django_db
 def test_of_routes_that_are_kept_each_show_has_its_own_and_nothing_else_is_kept(anonymous):
     shows = [a_show(), a_show()]
-    _route.cache_clear()
+    find_route.cache_clear()
 
     for _ in range(2):
         told = [anonymous.get(f"/api/shows/{show.pk}/").json()["id"] for show in shows]
@@ -188,7 +188,7 @@ def test_of_routes_that_are_kept_each_show_has_its_own_and_nothing_else_is_kept(
         for nowhere in ("/api/nowhere/", f"/api/shows/{'9' * 5000}/", "/admin/login/", "/livez"):
             anonymous.get(nowhere)
 
-    assert (_route.cache_info().hits, _route.cache_info().currsize) == (2, 2)
+    assert (find_route.cache_info().hits, find_route.cache_info().currsize) == (2, 2)
 
 
 def test_an_unknown_path_is_a_problem(anonymous):

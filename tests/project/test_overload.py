@@ -96,7 +96,9 @@ def test_a_client_that_has_gone_costs_nothing(listener, crowd):
     assert overload.refuse_excess(listener, waiting=0) == 3
 
 
-def test_the_door_of_this_process_is_found_and_watched(listener, crowd, settings, monkeypatch):
+def test_the_find_listener_of_this_process_is_found_and_runed(
+    listener, crowd, settings, monkeypatch
+):
     settings.PORT = listener.getsockname()[1]
     refused = overload.REFUSED._value.get()
     looked = threading.Event()
@@ -111,12 +113,12 @@ def test_the_door_of_this_process_is_found_and_watched(listener, crowd, settings
     monkeypatch.setattr(overload, "refuse_excess", look_once)
     (client,) = crowd(1)
 
-    overload.stand()
+    overload.watch()
 
     assert told(client).startswith(b"HTTP/1.1 503")
     deadline = time.monotonic() + 5
     while (
-        "doorman" in {thread.name for thread in threading.enumerate()}
+        "overload" in {thread.name for thread in threading.enumerate()}
         and time.monotonic() < deadline
     ):
         time.sleep(0.01)

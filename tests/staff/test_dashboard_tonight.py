@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import localtime
 
-from cinema.programme import days
+from cinema.programme import days, models
 from cinema.sales import bookings
 from cinema.staff import dashboard
 from tests.staff.test_dashboard import AGAIN, DAY, HOME, HOUR, being_cancelled
@@ -61,7 +61,8 @@ def evening(monkeypatch, settings) -> datetime:
     settings.TIME_ZONE = "UTC"
     moment = datetime.combine(timezone.now().date() + 2 * DAY, time(21), ZoneInfo("UTC"))
     monkeypatch.setattr(days, "localtime", lambda at=None: at or moment)
-    monkeypatch.setattr(dashboard, "Now", lambda: Cast(Value(moment), DateTimeField()))
+    for module in (dashboard, models):
+        monkeypatch.setattr(module, "Now", lambda: Cast(Value(moment), DateTimeField()))
     return moment
 
 

@@ -5,7 +5,7 @@ import { keepFresh } from "./refresh.js";
 const now = document.querySelector("[data-now]");
 if (now) {
   keepFresh(now, {
-    told: document.getElementById("now-message"),
+    message: document.getElementById("now-message"),
     name: "what stands below",
     address: () => now.dataset.now,
     pause: () => 10000,

@@ -1,5 +1,5 @@
 // A part of an open page, fetched anew again and again: what changes in the house shows without a reload.
-// The server draws it each time. Once it no longer can, the line `told`, which stands outside of the part, says so.
+// The server draws it each time. Once it no longer can, the line `message`, which stands outside of the part, says so.
 const PATIENCE = 10000;
 const HIDDEN = 30000; // between two questions, while nobody looks
 
@@ -19,7 +19,7 @@ function draw(part, html) {
 }
 
 // `address()` is asked before each question, and `pause(took)` after it, in milliseconds. Returns what asks at once.
-export function keepFresh(part, { told, name, address, pause }) {
+export function keepFresh(part, { message, name, address, pause }) {
   let waiting = 0;
   let ended = false;
   let drawn = new Date();
@@ -44,16 +44,16 @@ export function keepFresh(part, { told, name, address, pause }) {
       const html = await ask(asked);
       if (question !== questions) return; // a later question was asked meanwhile, and its answer counts
       if (ended) {
-        told.textContent = `You are logged out; ${name} is from ${when(drawn)}. Reload the page to log in.`;
+        message.textContent = `You are logged out; ${name} is from ${when(drawn)}. Reload the page to log in.`;
         return;
       }
       // What was asked may no longer be what is chosen; and a press that is under way keeps its link.
       if (asked === address() && !part.matches(":active")) draw(part, html);
-      told.textContent = "";
+      message.textContent = "";
       drawn = now;
     } catch {
       if (question !== questions) return;
-      told.textContent = `Marquee does not answer; ${name} is from ${when(drawn)}.`; // it cannot say so itself
+      message.textContent = `Marquee does not answer; ${name} is from ${when(drawn)}.`; // it cannot say so itself
     }
     waiting = setTimeout(refresh, document.hidden ? HIDDEN : pause(new Date() - now));
   }

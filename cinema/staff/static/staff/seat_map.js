@@ -18,7 +18,7 @@ import { keepFresh } from "./refresh.js";
   };
 
   const refresh = keepFresh(hall, {
-    told: document.getElementById("hall-message"),
+    message: document.getElementById("hall-message"),
     name: "the hall",
     address: () => `${hall.dataset.picture}?${query()}`,
     pause: (took) => Math.max(4000, took * 20),
