@@ -21,6 +21,7 @@ from project.serving.fast_path import ApiFastPath
 from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_show
 from tests.support.real_programs import start  # noqa: F401 - a fixture
 from tests.support.smtp_server import SMTP, smtp_server
+from tests.support.suite.order import pytest_xdist_make_scheduler  # noqa: F401 - a hook
 from tests.support.unchanged import nothing_changes
 
 LOCKOUT_LIMIT = 3

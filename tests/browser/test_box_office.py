@@ -8,15 +8,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.browser.clerk import cancel, find, free_seats, log_in, seat
 from tests.browser.conftest import Product
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_a_clerk_books_finds_and_cancels_a_seat(

@@ -6,14 +6,11 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.browser.conftest import Product
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 BOOK = "/api/shows/{show_id}/book/"
 TO_THE_TOP = "heading => { heading.style.scrollMarginTop = '8px'; heading.scrollIntoView(); }"
 

@@ -14,8 +14,6 @@ from tests.browser.conftest import Product
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_flower_shows_the_worker_and_its_tasks(
     page: Page, product: Product, picture: Callable[..., None]

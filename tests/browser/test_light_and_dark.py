@@ -14,7 +14,6 @@ from tests.browser.conftest import Product
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 # What a chart writes is drawn and no text; here a text has its colour.
 TICK = """() => {
   const chart = Chart.getChart(document.querySelector("#sales canvas"));

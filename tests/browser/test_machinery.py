@@ -16,8 +16,6 @@ from tests.browser.witness import Witness
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_the_witness_sees_what_leaves_and_what_is_complained_of(
     browser: Browser, product: Product

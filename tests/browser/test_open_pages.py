@@ -15,7 +15,6 @@ from tests.browser.conftest import Product
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 ASK_AT_ONCE = "document.dispatchEvent(new Event('visibilitychange'))"
 DOWN = "() => { window.answering = fetch; window.fetch = () => Promise.reject(new TypeError('Failed to fetch')) }"
 UP_AGAIN = "() => { window.fetch = window.answering }"

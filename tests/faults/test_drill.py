@@ -15,7 +15,6 @@ from django.conf import settings
 from tests.faults.controls.broken import CONTROLS
 from tests.faults.kinds.registry import FAULTS
 
-one_at_a_time = pytest.mark.xdist_group("drill")  # each wants the machine for itself
 needs_minutes = pytest.mark.skipif(not os.environ.get("DRILL"), reason="takes minutes: set DRILL=1")
 PATIENCE_SECONDS = 900
 PROMISES = (settings.BASE_DIR / "docs" / "promises.md").read_text()
@@ -71,7 +70,6 @@ def test_the_promises_name_tests_that_are_there():
 
 
 @needs_minutes
-@one_at_a_time
 @pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
 def test_a_broken_guard_is_caught(control):
     ran = drill("--break", control.name, "--fault", control.caught_by)
@@ -80,7 +78,6 @@ def test_a_broken_guard_is_caught(control):
 
 
 @needs_minutes
-@one_at_a_time
 def test_the_same_faults_break_no_promise_while_every_guard_stands():
     ran = drill(*(word for name in CATCHERS for word in ("--fault", name)))
     assert ran.returncode == 0, ran.stderr

@@ -18,8 +18,6 @@ import pytest
 from tests.support.services import free_port
 from tests.support.up import BASE_DIR, OWN, READY, UP, Up, left_of, processes
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 # One suite over all cores; whoever says how to run it, or wants a debugger, which needs one
 # process, is obeyed.
-IN_PARALLEL = ["-n", "auto", "--dist", "loadgroup"]
+IN_PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 OWN_WAY = ("-n", "-p", "--numprocesses", "--dist", "--pdb", "--trace")
 
 

@@ -24,7 +24,6 @@ from tests.support.unguarded import on_sqlite, one_writer_has_no_race, without_l
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("each_way"),
-    pytest.mark.xdist_group("crowd"),  # two crowds at once would use up PostgreSQL's connections
 ]
 PAUSE_SECONDS = 0.4
 

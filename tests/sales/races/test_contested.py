@@ -25,7 +25,7 @@ from tests.support.factories import a_caller, a_hold, a_movie, a_screen, make_st
 from tests.support.racing import connect
 from tests.support.unguarded import on_sqlite, without, without_locks
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crowd")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 IN_CI = {"postgresql": 1000, "sqlite": 500, "mysql": 300}
 RACES = IN_CI[connection.vendor] if os.environ.get("CI") else 80

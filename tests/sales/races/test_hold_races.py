@@ -14,7 +14,6 @@ from tests.support.unguarded import one_writer_has_no_race, without, without_loc
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("each_way"),
-    pytest.mark.xdist_group("crowd"),  # two crowds at once would use up PostgreSQL's connections
 ]
 
 

@@ -8,7 +8,7 @@ from tests.conftest import refusal
 from tests.support.factories import a_show
 from tests.support.racing import race
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crowd")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 TWINS = 20
 REUSED = (422, "idempotency_key_reused")

@@ -20,7 +20,6 @@ from tests.support.unguarded import on_sqlite, one_writer_has_no_race, without, 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("each_way"),
-    pytest.mark.xdist_group("crowd"),  # two crowds at once would use up PostgreSQL's connections
 ]
 CROWD = 3 if on_sqlite else 8
 # SQLite has one writer: who waited longer than 3 s for it gets a 503.
