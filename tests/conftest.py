@@ -21,26 +21,19 @@ from project.serving.fast_path import ApiFastPath
 from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_show
 from tests.support.real_programs import start  # noqa: F401 - a fixture
 from tests.support.smtp_server import SMTP, smtp_server
+from tests.support.suite import database
 from tests.support.suite.order import pytest_xdist_make_scheduler  # noqa: F401 - a hook
 from tests.support.unchanged import nothing_changes
 
 LOCKOUT_LIMIT = 3
 
 
-@pytest.fixture(scope="session", autouse=True)
-def flush_by_delete():
-    """PostgreSQL's TRUNCATE of two dozen small tables takes ten times as long, behind every test."""
-    if connection.vendor == "postgresql":
-        quote = connection.ops.quote_name
-        flush = lambda style, tables, **how: [f"DELETE FROM {quote(table)}" for table in tables]  # noqa: E731
-        connection.ops.sql_flush = flush
-
-
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """The first test finds no account either, as those behind a flush do: `walk_in` makes its own."""
+    """No test finds an account: `walk_in` makes its own."""
     with django_db_blocker.unblock():
         User.objects.all().delete()
+        database.install_flush()
 
 
 @pytest.fixture(autouse=True)
