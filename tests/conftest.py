@@ -17,6 +17,7 @@ from cinema.people.caller import Caller
 from cinema.people.models import AuthSession, User
 from cinema.sales import one_statement
 from project.config import log_lines
+from project.config.hashers import Argon2
 from project.serving.fast_path import ApiFastPath
 from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_show
 from tests.support.real_programs import start  # noqa: F401 - a fixture
@@ -26,6 +27,7 @@ from tests.support.suite.order import pytest_xdist_make_scheduler  # noqa: F401 
 from tests.support.unchanged import nothing_changes
 
 LOCKOUT_LIMIT = 3
+FULL_COST = {"memory_cost": Argon2.memory_cost, "time_cost": Argon2.time_cost}
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,22 @@ def django_db_setup(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
         User.objects.all().delete()
         database.install_flush()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes():
+    """The product's own hasher, with so little work that a test of something else need not care."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Argon2, "memory_cost", 8)
+        patch.setattr(Argon2, "time_cost", 1)
+        yield
+
+
+@pytest.fixture
+def full_hashes(monkeypatch):
+    """For a test of what hashing takes: the work that the product does."""
+    for name, value in FULL_COST.items():
+        monkeypatch.setattr(Argon2, name, value)
 
 
 @pytest.fixture(autouse=True)
@@ -87,11 +105,6 @@ def each_way(request, monkeypatch):
 def with_and_without_redis(request, settings):
     if request.param == "database alone":
         settings.REDIS_URL = ""
-
-
-@pytest.fixture
-def fast_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

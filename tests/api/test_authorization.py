@@ -26,7 +26,7 @@ from tests.people.test_tokens import forged, refresh_token
 from tests.support.factories import PASSWORD, a_caller, a_customer, a_hold, a_show, numbers
 from tests.support.unchanged import contents
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fast_hashes")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 INVALID, NOT_FOUND = (401, "token_invalid"), (404, "not_found")
 

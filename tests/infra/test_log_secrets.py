@@ -97,9 +97,7 @@ def breakdowns(monkeypatch) -> None:
         tasks.expire_holds.apply()
 
 
-def test_no_line_holds_what_anybody_typed(
-    settings, in_production, monkeypatch, capfd, caplog, fast_hashes
-):
+def test_no_line_holds_what_anybody_typed(settings, in_production, monkeypatch, capfd, caplog):
     caplog.set_level("INFO")
     caplog.set_level("ERROR", logger="mail.log")  # the mail server of this test's own
 
@@ -118,9 +116,7 @@ def test_no_line_holds_what_anybody_typed(
     assert [line for line in said.splitlines() if SECRET in line] == []
 
 
-def test_the_search_would_find_a_secret(
-    settings, in_production, monkeypatch, capfd, caplog, fast_hashes
-):
+def test_the_search_would_find_a_secret(settings, in_production, monkeypatch, capfd, caplog):
     """As the libraries write it themselves."""
     caplog.set_level("INFO")
     monkeypatch.setattr(log_lines, "QUOTING", ())

@@ -20,12 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 THREADS, ROUNDS = 8, 125 if connection.vendor == "postgresql" else 50
 
 
-@pytest.fixture(autouse=True)
-def fast_hashes(settings):
-    """Hashing would be nine tenths of the test, and is not what it is about."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def post(api, path, body) -> dict:
     response = api.post(path, body)
     assert response.status_code == 200, response.content

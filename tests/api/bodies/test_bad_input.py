@@ -16,7 +16,7 @@ from tests.support.unchanged import nothing_changes
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("fast_hashes", "unchanged"),
+    pytest.mark.usefixtures("unchanged"),
 ]
 
 SIGN_UP = {

@@ -13,7 +13,7 @@ from tests.people.test_tokens import refresh_token
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("fast_hashes", "unchanged"),
+    pytest.mark.usefixtures("unchanged"),
 ]
 
 NOT_FOUND, INVALID, BAD_KEY = (404, "not_found"), (422, "invalid"), (400, "bad_idempotency_key")
