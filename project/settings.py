@@ -1,4 +1,4 @@
-"""Settings: from the environment alone, with defaults that run; README.md lists them. A clone
+"""Settings: from the environment alone, with defaults that run; docs/settings.md lists them. A clone
 starts with none set.
 """
 

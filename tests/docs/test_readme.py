@@ -1,4 +1,4 @@
-"""The README is true: its tables are the code's, and its commands work as they are written."""
+"""README and docs are true: their tables are the code's, their commands work as written."""
 
 import ast
 import json
@@ -16,22 +16,24 @@ from cinema.errors import Refusal
 from cinema.sales.models import Booking
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-README = (BASE_DIR / "README.md").read_text(encoding="utf-8")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PAGES = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))]
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
 
 
-def section(title: str) -> str:
-    return re.search(rf"^#+ {title}\n(.*?)(?=^#|\Z)", README, re.MULTILINE | re.DOTALL)[1]
+def section(page: str, title: str) -> str:
+    return re.search(rf"^#+ {title}\n(.*?)(?=^#|\Z)", TEXTS[page], re.MULTILINE | re.DOTALL)[1]
 
 
-def rows(title: str) -> list[list[str]]:
-    table = re.findall(r"^\| (.*) \|$", section(title), re.MULTILINE)
+def rows(page: str, title: str) -> list[list[str]]:
+    table = re.findall(r"^\| (.*) \|$", section(page, title), re.MULTILINE)
     return [[cell.strip().strip("`") for cell in row.split("|")] for row in table[1:]]
 
 
-def block(language: str, title: str) -> str:
+def block(page: str, language: str, title: str) -> str:
     """The section's first block of code in that language; a comment in it is no heading."""
     return re.search(
-        rf"^#+ {title}\n.*?^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
+        rf"^#+ {title}\n.*?^```{language}\n(.*?)^```$", TEXTS[page], re.MULTILINE | re.DOTALL
     )[1]
 
 
@@ -50,12 +52,12 @@ def settings_read() -> dict[str, object]:
 
 
 def test_the_settings_table_names_every_variable():
-    assert sorted(row[0] for row in rows("Settings")) == sorted(settings_read())
+    assert sorted(row[0] for row in rows("settings.md", "Settings")) == sorted(settings_read())
 
 
 def test_the_settings_table_tells_the_defaults():
     plain = {name: value for name, value in settings_read().items() if value is not ...}
-    told = {row[0]: row[1] for row in rows("Settings")}
+    told = {row[0]: row[1] for row in rows("settings.md", "Settings")}
 
     assert len(plain) > 15
     shown = {True: "on", False: "off"}
@@ -66,25 +68,56 @@ def test_the_settings_table_tells_the_defaults():
 
 
 def test_the_refusals_table_is_the_codes_and_statuses_of_the_code():
-    told = [(int(status), code) for status, code, _ in rows("Refusals")]
+    told = [(int(status), code) for status, code, _ in rows("api.md", "Refusals")]
 
     assert len(told) == len(set(told))
     assert set(told) == {(kind.status, kind.code) for kind in Refusal.__subclasses__()}
 
 
-def test_the_house_names_every_file():
-    house = section("The house")
-    files = [
-        path
-        for room in ("project", "cinema", "workers")
-        for path in (BASE_DIR / room).rglob("*.py")
-    ]
-    files = [path for path in files if path.stat().st_size and "migrations" not in path.parts]
+ROOMS = ("project", "cinema", "workers")
+DATA = {"cinema", "cinema/migrations", "project/management/commands"}
 
-    assert len(files) > 30
-    assert [
-        str(path) for path in files if not re.search(rf"\b{re.escape(path.name)}`", house)
-    ] == []
+
+def packages() -> set[str]:
+    """Every folder of code."""
+    files = [path for room in ROOMS for path in (BASE_DIR / room).rglob("*.py")]
+    return {str(path.parent.relative_to(BASE_DIR)) for path in files} - DATA
+
+
+def test_the_architecture_has_a_row_for_each_package():
+    row = r"^\| `((?:cinema|project|workers)[\w/]*)` \|"
+    named = re.findall(row, TEXTS["architecture.md"], re.MULTILINE)
+
+    assert len(named) == len(set(named)) > 15
+    assert set(named) == packages()
+
+
+@pytest.mark.parametrize(("page", "most"), [("README.md", 150), ("architecture.md", 120)])
+def test_a_page_is_no_longer_than_its_readers_take(page, most):
+    assert len(TEXTS[page].splitlines()) <= most
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_link_and_every_path_leads_somewhere(page):
+    """Links by their target; words in backticks that look like a path of this repository."""
+    text = page.read_text(encoding="utf-8")
+    targets = [link.partition("#")[0] for link in LINK.findall(text) if "://" not in link]
+    paths = re.findall(r"`((?:cinema|project|workers|tests|docs)/[\w./*-]+)`", text)
+
+    assert [link for link in targets if link and not (page.parent / link).exists()] == []
+    assert [path for path in paths if not list(BASE_DIR.glob(path))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_anchor_is_a_heading(page):
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        target, _, anchor = link.partition("#")
+        if not anchor or "://" in link:
+            continue
+        other = page.parent / target if target else page
+        headings = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+        slugs = [re.sub(r"[^\w -]", "", heading).lower() for heading in headings]
+        assert anchor in [slug.replace(" ", "-") for slug in slugs]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +141,10 @@ def test_the_mysql_lock_holds_its_driver_alone_and_the_lint_lock_all_of_the_othe
 
 
 def test_check_deploy_has_nothing_to_say_to_the_production_settings(tmp_path):
-    production = dict(line.split("=", 1) for line in block("ini", "Deployment").splitlines())
+    production = dict(
+        line.split("=", 1)
+        for line in block("deployment.md", "ini", "Production settings").splitlines()
+    )
     production |= {"VAR_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
 
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
@@ -120,23 +156,43 @@ def test_check_deploy_has_nothing_to_say_to_the_production_settings(tmp_path):
     ), done.stderr
 
 
-@pytest.mark.skipif(
-    not (shutil.which("bash") and shutil.which("curl")),
-    reason="the walk is written for bash and curl",
+walks = pytest.mark.skipif(
+    not (shutil.which("bash") and shutil.which("curl")), reason="written for bash and curl"
 )
-@pytest.mark.django_db(transaction=True, reset_sequences=True)
-def test_the_walk_by_curl_works_as_written(live_server, settings):
+
+
+def walk(page: str, live_server, settings) -> list[dict]:
+    """Run the page's walk as it is written, and return its answers, a line each."""
     settings.DEBUG = True  # demo data is for development
     call_command("seed_demo", verbosity=0)
-    walk = block("bash", "A booking by curl").replace("http://localhost:8000", live_server.url)
-    assert live_server.url in walk
+    script = block(page, "bash", "A booking by curl")
+    script = script.replace("http://localhost:8000", live_server.url)
+    assert live_server.url in script
 
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", walk], capture_output=True, text=True, timeout=60
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=60
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@walks
+@pytest.mark.django_db(transaction=True, reset_sequences=True)
+def test_the_walk_of_the_readme_works_as_written(live_server, settings):
+    customer, movies, shows, booked, mine = walk("README.md", live_server, settings)
+
+    assert customer["username"] == "testuser"
+    assert movies["items"][0]["title"]
+    assert {show["movie_id"] for show in shows["items"]} == {1}
+    assert (booked["status"], booked["seat_number"]) == ("booked", 5)
+    assert [booking["id"] for booking in mine["items"]] == [booked["id"]]
+
+
+@walks
+@pytest.mark.django_db(transaction=True, reset_sequences=True)
+def test_the_walk_by_curl_works_as_written(live_server, settings):
+    answers = walk("api.md", live_server, settings)
     first, second, movies, shows, seats, mine, cancelled, again, refused, confirmed = answers
     assert (first["username"], second["username"]) == ("testuser", "john_doe")
     assert movies["items"][0]["id"] in {movie["id"] for movie in movies["items"]}
