@@ -9,8 +9,8 @@ from project.serving import pages
 urlpatterns = [
     path("api/", api.urls),
     path("", RedirectView.as_view(url="/swagger/")),
-    path("swagger/", pages.swagger),
-    path("redoc/", pages.redoc),
+    path("swagger/", pages.swagger, {"api": api}),
+    path("redoc/", pages.redoc, {"api": api}),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/sales/", admin.site.admin_view(dashboard.sales_later), name="staff_sales"),
     path("admin/now/", admin.site.admin_view(dashboard.live_parts), name="staff_now"),

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
+from ninja import NinjaAPI
 from ninja.openapi.docs import Redoc, Swagger
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -13,7 +14,6 @@ from cinema.api.errors import problem
 from cinema.errors import NotFound, Unavailable
 from cinema.infra.client_address import client_address
 from cinema.infra.monitoring import health
-from project.api import api
 from project.serving.metrics import exposition
 
 # ReDoc would ask its maker's site for a logo; its page starts it by an inline script.
@@ -24,12 +24,12 @@ POLICY = (
 
 
 @require_safe
-def swagger(request: HttpRequest) -> HttpResponse:
+def swagger(request: HttpRequest, api: NinjaAPI) -> HttpResponse:
     return _documentation(Swagger({"persistAuthorization": True}).render_page(request, api))
 
 
 @require_safe
-def redoc(request: HttpRequest) -> HttpResponse:
+def redoc(request: HttpRequest, api: NinjaAPI) -> HttpResponse:
     return _documentation(Redoc().render_page(request, api))
 
 
