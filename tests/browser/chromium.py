@@ -38,11 +38,16 @@ def flags() -> list[str]:
     return [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS  # its sandbox refuses root
 
 
-def path_or_skip() -> str:
-    """Where Chromium is, once Playwright is there too. In CI a browser that cannot be had is a
-    failure.
+def path_or_skip(may_install: bool = True) -> str:
+    """Return where Chromium is, once Playwright is there too. In CI a browser that cannot be had is
+    a failure.
     """
     try:
+        if not (may_install or (find_spec("playwright") and _installed())):
+            raise CannotBeHad(
+                "Playwright or Chromium is missing: "
+                "`python3 manage.py test tests/browser` installs what is."
+            )
         require_playwright()
         return path()
     except CannotBeHad as missing:

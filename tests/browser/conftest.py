@@ -49,8 +49,12 @@ class Product(Up):
 # Scoped to the package: while Playwright runs, Django takes this thread for one that must not ask a
 # database.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    path = chromium.path_or_skip()
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Install what is missing only for a run that names this folder, and in CI: a run of the whole
+    suite does without rather than wait for a download.
+    """
+    asked = any("tests/browser" in argument for argument in request.config.args)
+    path = chromium.path_or_skip(may_install=asked or bool(os.environ.get("CI")))
     # it may have come in this second
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 

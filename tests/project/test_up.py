@@ -39,13 +39,22 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "marquee.sqlite3"
 
 
-@pytest.fixture
-def up(tmp_path: Path, database: Path) -> Iterator[Up]:
-    shutil.copy(database, tmp_path)
-    up = Up(tmp_path)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("up")
+    shutil.copy(database, folder)
+    up = Up(folder)
     yield up
     up.popen.kill()  # its guardian sees to the rest
     up.popen.wait()
+
+
+@pytest.fixture
+def up(shared: Up) -> Up:
+    """The one that the test before this has left running, or a new one where it has ended it."""
+    if shared.popen.poll() is not None:
+        shared.begin()
+    return shared
 
 
 def refusal(tmp_path: Path, **settings: str) -> tuple[int, str]:
@@ -154,6 +163,24 @@ def test_what_dies_is_started_again_and_said(up: Up) -> None:
     assert up.is_alive()
 
 
+def test_after_kill_9_a_new_up_works_and_the_old_processes_go(up: Up) -> None:
+    up.wait_for(UP)
+    old = up.sessions()
+
+    up.popen.kill()
+    up.popen.wait()
+    up.begin()
+
+    up.wait_for(UP)
+    assert up.is_alive()
+    deadline = time.monotonic() + 25
+    while left_of(old):
+        assert time.monotonic() < deadline, left_of(old)
+        time.sleep(0.2)
+    assert up.is_alive()
+    assert up.end() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_signal_leaves_nothing_behind(up: Up, number: signal.Signals) -> None:
     up.wait_for(UP)
@@ -178,24 +205,6 @@ def test_the_end_of_the_api_ends_all(up: Up) -> None:
         "marquee: api was killed by signal 9, so all the rest is stopped: its last lines above say why."
     )
     assert left_of(sessions) == []
-
-
-def test_after_kill_9_a_new_up_works_and_the_old_processes_go(up: Up) -> None:
-    up.wait_for(UP)
-    old = up.sessions()
-
-    up.popen.kill()
-    up.popen.wait()
-    up.begin()
-
-    up.wait_for(UP)
-    assert up.is_alive()
-    deadline = time.monotonic() + 25
-    while left_of(old):
-        assert time.monotonic() < deadline, left_of(old)
-        time.sleep(0.2)
-    assert up.is_alive()
-    assert up.end() == 0
 
 
 def test_without_debug_there_is_no_demo_data_and_no_open_flower(tmp_path: Path) -> None:

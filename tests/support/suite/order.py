@@ -4,6 +4,8 @@ A file's tests stay on one worker, so that a server started for a module is star
 `xdist_group` mark would say that too, and does nothing from pytest 9.2 on (pytest-xdist #1386).
 """
 
+import os
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -57,6 +59,14 @@ class ProgramsApart(LoadScopeScheduling):
                 return scope
         plain = (scope for scope in self.workqueue if scope not in WITH_PROGRAMS)
         return next(plain, next(iter(self.workqueue)))
+
+
+@pytest.hookimpl
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are cores: who runs programs waits for them most of the time."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # macOS has none
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return cores + 1
 
 
 @pytest.hookimpl
