@@ -113,7 +113,7 @@ def test_an_answer_in_bytes_makes_no_response_of_ninjas(anonymous, made):
 
 
 @pytest.mark.django_db
-def test_an_answer_that_is_left_to_ninja_has_its_response(anonymous, made, fast_hashes):
+def test_an_answer_that_is_left_to_ninja_has_its_response(anonymous, made):
     a_customer("known")
     login = {"username": "known", "password": PASSWORD}
 
