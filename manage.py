@@ -115,13 +115,16 @@ def install(kept_open: tuple[int, ...]) -> None:
             "marquee: this Python has no pip: install it (Debian: apt-get install python3-pip) and repeat."
         )
     say(
-        "this Python lacks packages that project/requirements.lock pins: pip installs them into .venv, once."
+        "this Python lacks packages that project/requirements.lock pins: pip installs them into "
+        ".venv, once. That takes a minute or so."
     )
     interrupted = STAMP.is_file() and not STAMP.read_bytes()
     fresh = ["--clear"] if interrupted or not PYTHON.exists() else []
     run([interpreter, "-m", "venv", "--without-pip", *fresh, str(VENV)], kept_open)
     STAMP.write_bytes(b"")
-    arguments = ["install", "--disable-pip-version-check", "--requirement", str(LOCK)]
+    # Twice quiet: of two hundred lines a newcomer would read none. What fails is still printed.
+    quietly = ["--quiet", "--quiet", "--disable-pip-version-check"]
+    arguments = ["install", *quietly, "--requirement", str(LOCK)]
     run([*pip, "--python", str(PYTHON), *arguments], kept_open)
     STAMP.write_bytes(wanted)
 

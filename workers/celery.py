@@ -16,7 +16,7 @@ import tornado.options
 from billiard.util import get_logger
 from celery import Celery, signals
 from celery.apps import worker
-from celery.exceptions import CPendingDeprecationWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.schedules import crontab
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -39,6 +39,8 @@ TASK_SECONDS = 120
 MAIL_SOFT_SECONDS = settings.MAIL_LEASE_SECONDS * 3 // 5
 MAIL_HARD_SECONDS = settings.MAIL_LEASE_SECONDS * 4 // 5
 DAY_SECONDS = 24 * 3600
+# Celery warns root of code in messages; ours are JSON, which holds none.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
@@ -124,20 +126,18 @@ def stop_open_flower(**_: Any) -> None:
 
 
 def keep_djangos_logging(**_: Any) -> None:
-    """Celery sets up no logging of its own; what it says of every single message and tick would
-    drown the rest.
-    """
+    """Keep Celery from setting up logging of its own, and from a line for each message and tick."""
     for chatty in ("celery.worker.strategy", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("celery.beat").addFilter(without_stacks)
-    pools = (
-        get_logger()
-    )  # what the pool says of a killed process went past every handler, in words alone
+    # What the pool says of a killed process went past every handler, in words alone.
+    pools = get_logger()
     pools.propagate = True
     pools.setLevel(logging.WARNING)
+    # Decided above.
     warnings.filterwarnings(
         "ignore", "(?s).*worker_cancel_long_running", CPendingDeprecationWarning
-    )  # decided above
+    )
 
 
 def say_in_lines(**_: Any) -> None:

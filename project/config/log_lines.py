@@ -30,6 +30,14 @@ LOGGERS: dict[str, Any] = {
     "axes": {"level": "ERROR"},
     "celery.app.trace": {"level": "CRITICAL"},
 }
+# In development a person reads along: connections are no news, and Flower asks workers that are just
+# starting, and asks again.
+IN_DEVELOPMENT: dict[str, Any] = {
+    "celery.worker.consumer.connection": {"level": "WARNING"},
+    "flower": {"level": "WARNING"},
+    "flower.inspector": {"level": "ERROR"},
+    "kombu.mixins": {"level": "WARNING"},
+}
 
 
 def configure(*, debug: bool, level: str) -> dict[str, Any]:
@@ -50,7 +58,7 @@ def configure(*, debug: bool, level: str) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter, "debug": debug}},
         "handlers": {"console": {"()": Handler, "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
-        "loggers": LOGGERS,
+        "loggers": LOGGERS | (IN_DEVELOPMENT if debug else {}),
     }
 
 

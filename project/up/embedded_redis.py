@@ -17,6 +17,8 @@ HOST = "127.0.0.1"
 # server's port from that range can be given the very port as its own, talks to itself, and the
 # server cannot come back.
 PORTS = range(20000, 30000)
+# What it says of a machine that is to be tuned for a Redis that keeps data, and at its own end.
+UNSAID = (b"overcommit_memory", b"signal-handler", b"ready to exit")
 IMITATION = "import sys, fakeredis; fakeredis.TcpFakeServer((sys.argv[1], int(sys.argv[2]))).serve_forever()"
 
 

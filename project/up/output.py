@@ -32,18 +32,19 @@ class Output:
         except Full:
             self._left_out += 1
 
-    def follow(self, name: str, pipe: IO[bytes]) -> None:
-        """Show all that comes out of the pipe, until its last writer is gone."""
-        Thread(target=self._read, args=(name, pipe), daemon=True).start()
+    def follow(self, name: str, pipe: IO[bytes], unsaid: tuple[bytes, ...] = ()) -> None:
+        """Show all that comes out of the pipe but lines with `unsaid`, until nobody writes more."""
+        Thread(target=self._read, args=(name, pipe, unsaid), daemon=True).start()
 
     def close(self) -> None:
         self._closed = True
         self._writer.join(timeout=2)  # a paused terminal may never take the rest
 
-    def _read(self, name: str, pipe: IO[bytes]) -> None:
+    def _read(self, name: str, pipe: IO[bytes], unsaid: tuple[bytes, ...]) -> None:
         with pipe:
             while line := pipe.readline(LONGEST_LINE):
-                self.say(line.decode(errors="replace").rstrip(), name)
+                if not any(word in line for word in unsaid):
+                    self.say(line.decode(errors="replace").rstrip(), name)
 
     def _write(self) -> None:
         sys.stdout.flush()

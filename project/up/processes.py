@@ -40,6 +40,7 @@ class Process:
     environment: dict[str, str] = field(default_factory=dict)
     vital: bool = False  # its death ends `up`; the others are restarted
     outlives: bool = False  # ended after the others, which may need it to end well
+    unsaid: tuple[bytes, ...] = ()  # its lines with one of these are not shown
     popen: subprocess.Popen[bytes] | None = None
     born: float = 0.0
     due: float = 0.0
@@ -57,7 +58,8 @@ class Process:
         guardian.tell(self.popen.pid, LAST if self.outlives else FIRST)
         self.born = time.monotonic()
         if self.popen.stdout:
-            output.follow(self.name, self.popen.stdout)
+            output.follow(self.name, self.popen.stdout, self.unsaid)
+            output.say("started", self.name)
 
     def terminate(self) -> None:
         """Ask the leader alone: it knows how to end what it has forked."""

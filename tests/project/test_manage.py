@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+INSTALLS = (
+    "marquee: this Python lacks packages that project/requirements.lock pins: pip installs them "
+    "into .venv, once. That takes a minute or so."
+)
 BASE_DIR = Path(__file__).resolve().parents[2]
 BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)  # without the packages, and with pip
 PYTEST_USAGE = "usage: python -m pytest [options] [file_or_dir] [file_or_dir] [...]"
@@ -101,10 +105,8 @@ def test_a_first_start_fills_venv_and_a_second_goes_straight_on(clone: Path) -> 
     code, out, err = outcome(begin(clone, "migrate", "--plan"))
 
     assert (code, out.splitlines()[-1]) == (0, "django got migrate --plan")
-    assert "Installing collected packages: django" in out
-    assert err.splitlines()[0] == (
-        "marquee: this Python lacks packages that project/requirements.lock pins: pip installs them into .venv, once."
-    )
+    assert out.splitlines() == ["django got migrate --plan"]
+    assert err.splitlines()[0] == INSTALLS
 
     assert outcome(begin(clone, "migrate", "--plan")) == (0, "django got migrate --plan\n", "")
 
@@ -117,7 +119,7 @@ def test_two_first_starts_at_once_install_once(clone: Path) -> None:
     assert [(code, out.splitlines()[-1]) for code, out, _ in results] == [
         (0, "django got check")
     ] * 2
-    assert sum("Installing collected packages" in out for _, out, _ in results) == 1
+    assert sum(INSTALLS in err for _, _, err in results) == 1
     assert (
         sum("another start is filling .venv: waiting for it." in err for _, _, err in results) == 1
     )
@@ -145,7 +147,7 @@ def test_a_changed_lock_is_installed_also_from_inside_venv(clone: Path) -> None:
     code, out, _ = outcome(begin(clone, "check", python=str(clone / ".venv/bin/python")))
 
     assert (code, out.splitlines()[-1]) == (0, "django got check")
-    assert "Successfully installed django-0.2" in out
+    assert list((clone / ".venv").rglob("django-0.2.dist-info"))
 
 
 def test_what_pip_refuses_is_told_and_tried_again_next_time(clone: Path) -> None:

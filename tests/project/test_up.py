@@ -140,14 +140,26 @@ def test_up_shows_where_everything_is_and_refuses_a_second(up: Up) -> None:
     assert up.is_alive()
 
 
+def test_a_start_says_little_more_than_its_table(up: Up) -> None:
+    """A line a process, no banner, and nothing that frightens a newcomer."""
+    up.wait_for(UP)
+    up.wait_for(READY)
+    before = up.log().partition("Marquee is up")[0].splitlines()
+
+    assert len(before) <= 15, before
+    for name in ("redis", "api", "worker", "beat", "flower"):
+        assert [line for line in before if re.fullmatch(rf"{name} +\| started", line)]
+    assert not re.search(r"(?i)warning|failed|superuser privileges", "\n".join(before))
+
+
 def test_what_dies_is_started_again_and_said(up: Up) -> None:
     up.wait_for(UP)
     port = up.wait_for(r"redis://127\.0\.0\.1:(\d+)/0")[1]
-    commands = ("workers worker", "workers beat", "workers flower", "valkey-server")
+    commands = ("--quiet worker", "--quiet beat", "--quiet flower", "valkey-server")
     up.wait_for(READY)
     killed = {command: up.leader(command) for command in commands}
     pool = [
-        pid for pid, (parent, _, _) in processes().items() if parent == killed["workers worker"]
+        pid for pid, (parent, _, _) in processes().items() if parent == killed["--quiet worker"]
     ]
     assert len(pool) == 2
 

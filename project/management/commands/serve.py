@@ -38,10 +38,10 @@ def granian() -> list[str]:
         "respawn-interval": "10",
         "workers-kill-timeout": "8",  # below the grace that `up` gives
     }
-    if not settings.DEBUG:
-        options["log-config"] = str(
-            settings.BASE_DIR / "project/serving/log_config.json"
-        )  # its own lines as ours
+    if settings.DEBUG:
+        options["log-level"] = "warning"
+    else:  # its own lines as ours
+        options["log-config"] = str(settings.BASE_DIR / "project/serving/log_config.json")
     flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
     pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [sys.executable, "-m", "granian", *pairs, *flags, "project.wsgi:application"]

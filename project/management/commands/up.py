@@ -97,14 +97,14 @@ def run(output: Output) -> None:
 
 def start_redis(supervisor: Supervisor) -> str:
     port = embedded_redis.free_port()
-    supervisor.start([Process("redis", embedded_redis.command(port), outlives=True)])
-    if (
-        not supervisor.run(until=lambda: embedded_redis.answers(port), seconds=10)
-        and not supervisor.asked
-    ):
-        raise CommandError(
-            "The embedded Redis has not answered for 10 s: set REDIS_URL to a Redis that runs."
-        )
+    redis = Process(
+        "redis", embedded_redis.command(port), outlives=True, unsaid=embedded_redis.UNSAID
+    )
+    supervisor.start([redis])
+    answers = supervisor.run(until=lambda: embedded_redis.answers(port), seconds=10)
+    if not answers and not supervisor.asked:
+        sentence = "The embedded Redis has not answered for 10 s"
+        raise CommandError(f"{sentence}: set REDIS_URL to a Redis that runs.")
     supervisor.output.say(f"embedded Redis, until `up` ends: {embedded_redis.url(port)}")
     return embedded_redis.url(port)
 
@@ -112,8 +112,8 @@ def start_redis(supervisor: Supervisor) -> str:
 def programs(redis_url: str, flower_auth: str) -> list[Process]:
     path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
     common = {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
-    quiet = [] if settings.DEBUG else ["--quiet"]  # without the banner, which is no JSON
-    celery = [sys.executable, "-m", "celery", "-A", "workers", *quiet]
+    # Without Celery's banner, which is forty lines for a person and no JSON for a program.
+    celery = [sys.executable, "-m", "celery", "-A", "workers", "--quiet"]
     worker = [
         *celery,
         "worker",
@@ -131,9 +131,8 @@ def programs(redis_url: str, flower_auth: str) -> list[Process]:
             common,
             vital=True,
         ),
-        Process(
-            "worker", worker, common | {"REMAP_SIGTERM": "SIGQUIT"}
-        ),  # TERM: a running task gets its time
+        # At a TERM a running task gets its time.
+        Process("worker", worker, common | {"REMAP_SIGTERM": "SIGQUIT"}),
         Process("beat", beat, common),
     ]
     if flower_auth:  # by the environment: everybody on the machine can read a command line
