@@ -15,6 +15,7 @@ import pytest
 from project.management.commands.seed_demo import PASSWORD
 from tests.browser import chromium, clerk, pictures
 from tests.browser.witness import Witness
+from tests.support.suite.patience import PATIENCE_SECONDS
 from tests.support.up import BASE_DIR, READY, UP, Up
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Product(Up):
         headers = {"Content-Type": "application/json"} | (
             {"Authorization": f"Bearer {token}"} if token else {}
         )
-        with urlopen(Request(self.url + path, data, headers), timeout=10) as answer:
+        with urlopen(Request(self.url + path, data, headers), timeout=PATIENCE_SECONDS) as answer:
             return json.load(answer)
 
     def token_of(self, username: str) -> str:
@@ -121,7 +122,7 @@ def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
         color_scheme="light",
         reduced_motion="reduce",
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     witness = Witness(context, product.url, product.flower_url)
     yield context
     context.close()

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.browser.conftest import Product
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -34,5 +35,5 @@ def test_flower_shows_the_worker_and_its_tasks(
 def test_flower_asks_for_a_password(product: Product) -> None:
     for path in ("/", "/workers", "/tasks", "/api/workers"):
         with pytest.raises(HTTPError) as refused:
-            urlopen(product.flower_url + path, timeout=10)
+            urlopen(product.flower_url + path, timeout=PATIENCE_SECONDS)
         assert refused.value.code == 401

@@ -14,6 +14,7 @@ from django.core.management import call_command
 
 from cinema.errors import Refusal
 from cinema.sales.models import Booking
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -170,7 +171,10 @@ def walk(page: str, live_server, settings) -> list[dict]:
     assert live_server.url in script
 
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=60
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -15,6 +15,7 @@ from tests.faults.run.waiting import wait_until
 from tests.faults.stage.client import Client
 from tests.faults.stage.customers import THINKING_SECONDS, TRIES, Crowd, Customer, Gate
 from tests.faults.stage.proxy import HOST
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 
 def http(status: str, body: bytes) -> bytes:
@@ -160,7 +161,7 @@ def test_a_crowd_rests_while_the_gate_is_shut_and_ends_when_told():
     clients = [Told((REFUSED, 409, "seat_taken")) for _ in range(3)]
     crowd = Crowd(clients, [1], 12, seed=1)
     crowd.resume()
-    wait_until(lambda: all(client.calls for client in clients), 5, "the first calls")
+    wait_until(lambda: all(client.calls for client in clients), PATIENCE_SECONDS, "the first calls")
     crowd.pause()
     before = [len(client.calls) for client in clients]
     time.sleep(THINKING_SECONDS[1])

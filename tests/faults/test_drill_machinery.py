@@ -16,6 +16,7 @@ from tests.faults.run.waiting import Late, every, wait_until
 from tests.faults.stage import servers
 from tests.faults.stage.postgres_wire import STARTUP, Frames, Statements
 from tests.faults.stage.proxy import HOST, TcpProxy
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 
 class Echo:
@@ -67,7 +68,7 @@ def proxy(echo):
 
 
 def connected(proxy: TcpProxy) -> socket.socket:
-    return socket.create_connection((HOST, proxy.port), 2)
+    return socket.create_connection((HOST, proxy.port), PATIENCE_SECONDS)
 
 
 def said(client: socket.socket, words: bytes) -> bytes:
@@ -120,7 +121,7 @@ def test_slow_delays_each_direction(proxy):
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             said(client, b"one")
-        client.settimeout(2)
+        client.settimeout(PATIENCE_SECONDS)
         assert client.recv(100) == b"one"
 
 
@@ -204,7 +205,7 @@ def test_what_a_trap_cannot_do_is_told_to_who_waits_for_it(database_proxy):
         said(client, HELLO + PREPARE)
         assert said(client, RUN).startswith(b"C")
     with pytest.raises(OSError, match="nobody there"):
-        trap.wait(2, "the trap")
+        trap.wait(PATIENCE_SECONDS, "the trap")
 
 
 def test_every_repeats_until_its_block_ends_and_tells_what_failed():
@@ -215,7 +216,7 @@ def test_every_repeats_until_its_block_ends_and_tells_what_failed():
             raise OSError("once")
 
     with every(0.01, act) as raised:
-        wait_until(lambda: raised, 2, "the second call")
+        wait_until(lambda: raised, PATIENCE_SECONDS, "the second call")
     done = next(calls)
     assert done >= 2
     assert [str(error) for error in raised] == ["once"]

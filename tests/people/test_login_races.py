@@ -9,6 +9,7 @@ from cinema.people import accounts, logins, passwords, tokens
 from cinema.people.models import AuthSession, LoginQuerySet, User
 from tests.support.factories import a_customer
 from tests.support.racing import kinds, race
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,11 +57,11 @@ def test_a_login_cannot_slip_in_behind_a_password_change(monkeypatch):
     def slow(**credentials):
         found = authenticate(**credentials)
         checked.set()
-        changed.wait(10)
+        changed.wait(PATIENCE_SECONDS)
         return found
 
     def change():
-        checked.wait(10)
+        checked.wait(PATIENCE_SECONDS)
         passwords.change_password(
             User.objects.get(pk=user.pk), "a long enough passphrase", "quite another passphrase"
         )

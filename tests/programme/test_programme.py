@@ -27,6 +27,7 @@ from tests.support.factories import (
     make_stale,
 )
 from tests.support.racing import kinds, race
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 on_sqlite = connection.vendor == "sqlite"
 DAY = timedelta(days=1)
@@ -374,7 +375,7 @@ def at_the_same_moment(looked: threading.Barrier):
 
     def meeting(show: Show) -> Show | None:
         other = overlapping(show)
-        looked.wait(10)
+        looked.wait(PATIENCE_SECONDS)
         return other
 
     return meeting

@@ -12,6 +12,7 @@ from cinema.sales import bookings, one_statement, step_by_step
 from cinema.sales.models import Booking, BookingSeat
 from tests.support.factories import a_caller, a_show
 from tests.support.racing import race
+from tests.support.suite.patience import PATIENCE_SECONDS
 from tests.support.unguarded import one_writer_has_no_race
 
 pytestmark = [
@@ -37,7 +38,7 @@ def sell_while_a_clerk_cuts_the_hall() -> Show:
             hall.save()
 
     def buy():
-        checked.wait(5)
+        checked.wait(PATIENCE_SECONDS)
         return bookings.book(caller, show.pk, [15])
 
     race(cut, buy)

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from project.config import environment as env
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Overriding setting DATABASES"
@@ -326,7 +327,12 @@ def check(tmp_path, command: str = "check", **environment) -> tuple[int, str]:
     environment = {"VAR_DIR": str(tmp_path), "PATH": os.environ["PATH"]} | environment
     command_line = [sys.executable, "manage.py", command]
     done = subprocess.run(
-        command_line, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60
+        command_line,
+        cwd=BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -10,6 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from project.config import environment as env
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 LONG = "x" * 32
@@ -203,7 +204,7 @@ def start(tmp_path, **environment) -> subprocess.CompletedProcess:
     ]
     environment = {"VAR_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60
+        command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=PATIENCE_SECONDS
     )
 
 

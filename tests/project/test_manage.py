@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.suite.patience import PATIENCE_SECONDS
+
 INSTALLS = (
     "marquee: this Python lacks packages that project/requirements.lock pins: pip installs them "
     "into .venv, once. That takes a minute or so."
@@ -53,7 +55,7 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(
-        command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60
+        command, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
 
 
@@ -97,7 +99,7 @@ def begin(clone: Path, *arguments: str, python: str = BASE_PYTHON) -> subprocess
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
 
 

@@ -18,8 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.infra.monitoring import heartbeats, worker_counts
 from project.management.commands.serve import REQUEST_THREADS
-from tests.support.real_programs import celery, environment, wait_until
+from tests.support.real_programs import celery, environment
 from tests.support.services import free_port
+from tests.support.suite.patience import PATIENCE_SECONDS, wait_until
 from tests.support.up import processes
 from tests.workers.test_flower import PRODUCTION
 
@@ -53,7 +54,7 @@ class Server:
 
     def get(self, path: str) -> tuple[int, str]:
         """Each over a connection of its own, so that the kernel deals them out among the processes."""
-        client = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        client = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         try:
             client.request("GET", path)
             response = client.getresponse()
@@ -97,16 +98,16 @@ def requests(samples: dict[tuple[str, ...], float]) -> float:
     return samples["marquee_requests_total", "", "GET", "livez", "200"]
 
 
-def threads_told(server) -> float | None:
-    """None to a connection that had come to a process when that was killed."""
+def try_samples(server) -> dict[tuple[str, ...], float]:
+    """Nothing to a connection that had come to a process when that was killed."""
     with suppress(OSError):
-        return server.samples()["marquee_request_threads",]
-    return None
+        return server.samples()
+    return {}
 
 
 def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):
     before, asked = requests(server.samples()), 0
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while len(server.pids()) < PROCESSES or asked < 50:
         assert time.monotonic() < deadline, "one process answers nobody"
         server.get("/livez")
@@ -120,16 +121,21 @@ def test_two_processes_count_as_one_and_a_killed_one_is_not_forgotten(server):
 
     os.kill(min(server.pids()), signal.SIGKILL)
     wait_until(server.answers)
-    wait_until(
-        lambda: threads_told(server) == PROCESSES * REQUEST_THREADS
-    )  # the dead one's are not
-    assert requests(server.samples()) >= before + asked
+    threads = ("marquee_request_threads",)
+    samples = {}
+
+    def is_whole_again() -> bool:
+        samples.update(try_samples(server))
+        return samples.get(threads) == PROCESSES * REQUEST_THREADS  # without the dead one's
+
+    wait_until(is_whole_again)
+    assert requests(samples) >= before + asked
 
 
 def test_every_line_of_a_server_is_json(server):
     server.get("/api/movies/?search=hush7")
     server.popen.terminate()
-    server.popen.wait(timeout=20)
+    server.popen.wait(timeout=PATIENCE_SECONDS)
 
     said = server.said.read_text().splitlines()
     told = [json.loads(line) for line in said]
@@ -158,7 +164,7 @@ def test_every_line_of_a_worker_and_a_beat_is_json(start, tmp_path):
     wait_until(lambda: heartbeats.look().killed)
     for process in (worker, beat):
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE_SECONDS)
 
     said = "".join((tmp_path / f"{program}.log").read_text() for program in ("worker", "beat"))
     told = [json.loads(line)["event"] for line in said.splitlines()]

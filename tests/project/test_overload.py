@@ -4,13 +4,13 @@ import json
 import socket
 import sys
 import threading
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from project.serving import overload
 from tests.support.services import free_port
+from tests.support.suite.patience import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells how many wait")
 ASKED = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -116,10 +116,5 @@ def test_the_find_listener_of_this_process_is_found_and_runed(
     overload.watch()
 
     assert told(client).startswith(b"HTTP/1.1 503")
-    deadline = time.monotonic() + 5
-    while (
-        "overload" in {thread.name for thread in threading.enumerate()}
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.01)
+    wait_until(lambda: "overload" not in {thread.name for thread in threading.enumerate()})
     assert overload.REFUSED._value.get() == refused + 1

@@ -9,13 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.services import free_port
+from tests.support.suite.patience import PATIENCE_SECONDS, wait_until
 from tests.support.up import BASE_DIR, OWN, READY, UP, Up, left_of, processes
 
 
@@ -59,7 +59,7 @@ def up(shared: Up) -> Up:
 
 def refusal(tmp_path: Path, **settings: str) -> tuple[int, str]:
     up = Up(tmp_path, **settings)
-    return up.popen.wait(timeout=30), up.log()
+    return up.popen.wait(timeout=PATIENCE_SECONDS), up.log()
 
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path, taken_port: int) -> None:
@@ -185,10 +185,7 @@ def test_after_kill_9_a_new_up_works_and_the_old_processes_go(up: Up) -> None:
 
     up.wait_for(UP)
     assert up.is_alive()
-    deadline = time.monotonic() + 25
-    while left_of(old):
-        assert time.monotonic() < deadline, left_of(old)
-        time.sleep(0.2)
+    wait_until(lambda: not left_of(old), "the end of the old processes")
     assert up.is_alive()
     assert up.end() == 0
 
@@ -212,7 +209,7 @@ def test_the_end_of_the_api_ends_all(up: Up) -> None:
 
     os.kill(up.leader("granian"), signal.SIGKILL)
 
-    assert up.popen.wait(timeout=30) == 1
+    assert up.popen.wait(timeout=PATIENCE_SECONDS) == 1
     assert up.log().splitlines()[-1] == (
         "marquee: api was killed by signal 9, so all the rest is stopped: its last lines above say why."
     )

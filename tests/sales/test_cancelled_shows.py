@@ -36,6 +36,7 @@ from tests.support.factories import (
 )
 from tests.support.racing import race
 from tests.support.smtp_server import SMTP, smtp_server
+from tests.support.suite.patience import PATIENCE_SECONDS
 from tests.support.unchanged import nothing_changes
 from workers import tasks
 
@@ -181,10 +182,10 @@ def test_a_clerk_who_has_waited_a_second_for_the_sales_is_told_to_come_again():
         with transaction.atomic():
             Show.objects.select_for_update().get(pk=show.pk)
             is_sold.set()
-            is_told.wait(10)
+            is_told.wait(PATIENCE_SECONDS)
 
     def cancel():
-        is_sold.wait(5)
+        is_sold.wait(PATIENCE_SECONDS)
         try:
             return bookings.cancel_show(clerk, show.pk)
         finally:

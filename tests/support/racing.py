@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import OperationalError, connection, connections
 
-PATIENCE_SECONDS = 30
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 
 def race(*acts: Callable[[], Any]) -> list[Any]:

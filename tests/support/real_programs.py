@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ import pytest
 from django.conf import settings as project_settings
 from django.db import connection
 
-PATIENCE_SECONDS = 30
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 
 def database_url() -> str:
@@ -42,15 +41,8 @@ def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedPr
         cwd=project_settings.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 @pytest.fixture

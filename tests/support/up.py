@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.support.services import free_ports
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 OWN = (
@@ -57,7 +58,7 @@ class Up:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    def wait_for(self, pattern: str, seconds: float = 40) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = PATIENCE_SECONDS) -> re.Match[str]:
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.log())):
             assert time.monotonic() < deadline, f"{pattern!r} is not in:\n{self.log()}"
@@ -66,7 +67,7 @@ class Up:
 
     def is_alive(self) -> bool:
         """The status of /livez, asked once."""
-        client = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        client = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         client.request("GET", "/livez")
         return client.getresponse().status == 200
 
@@ -81,7 +82,7 @@ class Up:
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.popen.send_signal(number)
-        return self.popen.wait(timeout=30)
+        return self.popen.wait(timeout=PATIENCE_SECONDS)
 
 
 def processes() -> dict[int, tuple[int, int, str]]:

@@ -7,8 +7,9 @@ from http.client import HTTPConnection
 import pytest
 
 from tests.support.factories import a_booking
-from tests.support.real_programs import celery, environment, run, wait_until
+from tests.support.real_programs import celery, environment, run
 from tests.support.services import free_port
+from tests.support.suite.patience import PATIENCE_SECONDS, wait_until
 from workers import tasks
 
 FLOWER = ("flower", "--address=127.0.0.1")
@@ -35,7 +36,7 @@ def test_without_debug_flower_refuses_to_start_open(tmp_path, login):
 
 
 def page_of_flower(port: int, path: str, login: str = "") -> tuple[int, str]:
-    client = HTTPConnection("127.0.0.1", port, timeout=10)
+    client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     with closing(client), suppress(OSError):
         client.request(
             "GET", path, headers={"Authorization": f"Basic {b64encode(login.encode()).decode()}"}

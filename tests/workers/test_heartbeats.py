@@ -13,7 +13,7 @@ import pytest
 
 from cinema.infra.monitoring import health, heartbeats, worker_counts
 from tests.support.factories import a_booking
-from tests.support.real_programs import wait_until
+from tests.support.suite.patience import wait_until
 from tests.support.up import processes
 from tests.workers.test_workers import drip
 from workers import tasks

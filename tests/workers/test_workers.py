@@ -22,9 +22,10 @@ from cinema.notifications import deliveries
 from cinema.people.models import AuthSession
 from cinema.sales.models import Booking, BookingEvent, IdempotencyKey
 from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_show, make_stale
-from tests.support.real_programs import celery, environment, run, wait_until
+from tests.support.real_programs import celery, environment, run
 from tests.support.services import free_port
 from tests.support.smtp_server import SMTP, smtp_server
+from tests.support.suite.patience import wait_until
 from workers import tasks
 from workers.broker import QoS
 from workers.celery import DAY_SECONDS, MAIL_HARD_SECONDS, MAIL_SOFT_SECONDS, app

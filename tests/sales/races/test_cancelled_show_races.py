@@ -19,6 +19,7 @@ from cinema.sales.snapshots import Outcome
 from tests.sales.races.test_races import patiently
 from tests.support.factories import a_booking, a_caller, a_clerk, a_hold, a_show, make_stale
 from tests.support.racing import kinds, race
+from tests.support.suite.patience import PATIENCE_SECONDS
 from tests.support.unguarded import on_sqlite, one_writer_has_no_race, without_locks
 
 pytestmark = [
@@ -80,7 +81,7 @@ def sell_while_a_clerk_cancels(monkeypatch) -> list[str]:
         answered.append("sale")
 
     def cancel():
-        read.wait(5)
+        read.wait(PATIENCE_SECONDS)
         bookings.cancel_show(clerk, show.pk)
         answered.append("cancellation")
 
@@ -173,7 +174,7 @@ def act_while_a_sweep_has_read(monkeypatch, act) -> Booking:
     monkeypatch.setattr(BookingQuerySet, "count", late)
 
     def other():
-        read.wait(5)
+        read.wait(PATIENCE_SECONDS)
         return act(customer, booking)
 
     race(sweep, other)
@@ -215,14 +216,14 @@ def test_a_customer_whose_cancel_is_under_way_is_left_for_later(monkeypatch):
 
     def dies(*values, **how):
         has_cancelled.set()
-        has_looked.wait(5)
+        has_looked.wait(PATIENCE_SECONDS)
         raise ConnectionError
 
     monkeypatch.setattr(step_by_step, "record", dies)
     monkeypatch.setattr(one_statement, "serves", lambda: False)
 
     def look():
-        has_cancelled.wait(5)
+        has_cancelled.wait(PATIENCE_SECONDS)
         try:
             return sweep()
         finally:

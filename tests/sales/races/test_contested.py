@@ -23,13 +23,14 @@ from cinema.sales.snapshots import Outcome
 from tests.conftest import WAYS
 from tests.support.factories import a_caller, a_hold, a_movie, a_screen, make_stale
 from tests.support.racing import connect
+from tests.support.suite.patience import PATIENCE_SECONDS
 from tests.support.unguarded import on_sqlite, without, without_locks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 IN_CI = {"postgresql": 1000, "sqlite": 500, "mysql": 300}
 RACES = IN_CI[connection.vendor] if os.environ.get("CI") else 80
-CUSTOMERS, SEATS, PATIENCE_SECONDS = 6, 6, 30
+CUSTOMERS, SEATS = 6, 6
 GROUPS = [[1], [1, 2], [2, 3], [2, 3, 4], [4, 5], [5], [5, 6], [1, 6]]
 # SQLite has one writer: who waited longer than 3 s for it gets a 503.
 BUSY = (OperationalError,) if on_sqlite else ()

@@ -9,6 +9,7 @@ from cinema.sales.models import Booking, BookingEvent, BookingQuerySet, BookingS
 from cinema.sales.snapshots import Outcome
 from tests.support.factories import a_caller, a_hold, a_show, make_stale
 from tests.support.racing import kinds, race
+from tests.support.suite.patience import PATIENCE_SECONDS
 from tests.support.unguarded import one_writer_has_no_race, without, without_locks
 
 pytestmark = [
@@ -92,7 +93,9 @@ def test_two_confirms_that_both_read_pending_and_the_control(monkeypatch, compar
     if not compare_and_set:
         monkeypatch.setattr(Booking.objects, "_queryset_class", Blind)
     monkeypatch.setattr(one_statement, "serves", lambda: False)
-    monkeypatch.setattr(step_by_step, "_refuse_expired", lambda booking: both_read.wait(5))
+    monkeypatch.setattr(
+        step_by_step, "_refuse_expired", lambda booking: both_read.wait(PATIENCE_SECONDS)
+    )
     caller = a_caller()
     hold = a_hold(caller)
 
@@ -125,7 +128,7 @@ def test_two_that_expire_one_hold_and_the_control_without_its_lock(monkeypatch, 
 
     def unlocked(rows):
         seen = list(Booking.objects.stale().values_list("pk", flat=True))
-        both_read.wait(5)
+        both_read.wait(PATIENCE_SECONDS)
         return expire(Booking.objects.filter(pk__in=seen))
 
     if not locked:

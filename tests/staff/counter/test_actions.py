@@ -24,6 +24,7 @@ from tests.support.staff import (
     staff,
     superuser,
 )
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -153,7 +154,9 @@ def together(monkeypatch):
     def meet(name: str) -> None:
         change, both_read = getattr(bookings, name), threading.Barrier(2)
         monkeypatch.setattr(
-            bookings, name, lambda *who, **what: (both_read.wait(5), change(*who, **what))[1]
+            bookings,
+            name,
+            lambda *who, **what: (both_read.wait(PATIENCE_SECONDS), change(*who, **what))[1],
         )
 
     return meet

@@ -38,6 +38,7 @@ from tests.support.staff import (
     staff,
     superuser,
 )
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 on_sqlite = connection.vendor == "sqlite"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -249,7 +250,7 @@ def test_a_save_does_not_undo_what_another_writes_at_that_moment():
             time.sleep(0.3)  # the clerk's save is waiting by now
 
     def save():
-        written.wait(10)
+        written.wait(PATIENCE_SECONDS)
         return clerk.post(page("show_change", show.pk), show_form(show, total_seats=120))
 
     _, answer = race(another, save)
@@ -266,7 +267,7 @@ def test_a_save_does_not_undo_what_another_writes_at_that_moment():
 def test_what_slips_in_behind_the_forms_check_is_told_and_not_a_fault(monkeypatch):
     checked, clerks = threading.Barrier(2), [staff(PROGRAMME), staff(PROGRAMME)]
     monkeypatch.setattr(
-        Movie, "validate_constraints", lambda *_, **__: checked.wait(10)
+        Movie, "validate_constraints", lambda *_, **__: checked.wait(PATIENCE_SECONDS)
     )  # after the unique check
     form = {"title": "Alraune", "duration_minutes": 108}
 
