@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Django's entry; on a machine with Python and pip alone it first makes .venv from
-project/requirements.lock.
+"""Django's entry; where its packages are missing, it first fills .venv from the lock.
 
 Standard library only until Django runs, in words that Python 3.6 can parse, so that an old one gets
 a sentence.
@@ -45,8 +44,9 @@ def main() -> None:
 
 
 def is_ready() -> bool:
-    """Whether this very interpreter can go on. Django alone tells nothing: another one may be
-    installed here.
+    """Return whether this very interpreter can go on.
+
+    Django alone proves nothing: another one may be installed here.
     """
     if not (in_venv() and STAMP.is_file()):
         return has_every_pin()
@@ -64,8 +64,9 @@ def is_stamped() -> bool:
 
 
 def has_every_pin() -> bool:
-    """Whether the lock is installed here by other means; a pin with a marker is some platforms'
-    only, and not asked.
+    """Return whether the lock is installed here by other means.
+
+    A pin with a marker is some platforms' only, and not asked.
     """
     for line in LOCK.read_text(encoding="utf-8").splitlines():
         name, pinned, version = line.rstrip(" \\").partition("==")
@@ -83,8 +84,10 @@ def is_installed(name: str, version: str) -> bool:
 
 @contextmanager
 def one_at_a_time() -> Iterator[tuple[int, ...]]:
-    """Of two first starts at once the second waits. The descriptors yielded are for the children of
-    the first: a pip that outlives its killed parent still holds the second off.
+    """Let the second of two first starts wait.
+
+    The descriptors yielded are for the children of the first: a pip that outlives its killed parent
+    still holds the second off.
     """
     if sys.platform == "win32":
         yield ()

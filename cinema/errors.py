@@ -1,5 +1,6 @@
-"""Every refusal of Marquee, on one screen. An exception is named for the refusal; `code` is stable
-and documented.
+"""Every refusal of Marquee, on one screen.
+
+An exception is named for the refusal; `code` is stable and documented.
 
 Refusal
 ├── 400  BadJson · BadIdempotencyKey · BadRequest
@@ -18,9 +19,7 @@ from typing import Any, ClassVar, Self
 
 
 class Refusal(Exception):
-    """A sentence for a person (`detail`), a stable `code`, and members that a program may read
-    (`extra`).
-    """
+    """A sentence for a person (`detail`), a stable `code`, and members for programs (`extra`)."""
 
     status: ClassVar[int]
     code: ClassVar[str]

@@ -1,5 +1,6 @@
-"""Every table, by name: where Django looks for them. Code imports them from the package that they
-belong to.
+"""Every table, by name: where Django looks for them.
+
+Code imports each from the package that it belongs to.
 """
 
 from cinema.people.models import AuthSession, PasswordReset, User

@@ -1,6 +1,4 @@
-"""What Django loads at its start: our system checks, the admin with a login of ours, and the table
-of lock-outs.
-"""
+"""What Django loads at its start: our checks, the admin's site, and the table of lock-outs."""
 
 from axes import apps as axes
 from django.apps import AppConfig

@@ -1,5 +1,6 @@
-"""Settings: from the environment alone, with defaults that run; docs/settings.md lists them. A clone
-starts with none set.
+"""Settings: from the environment alone, with defaults that run.
+
+docs/settings.md lists them. A clone starts with none set.
 """
 
 from datetime import timedelta

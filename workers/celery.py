@@ -1,5 +1,6 @@
-"""The Celery app and its beat. A message is a hint: what must happen stands in the database, so a
-queue may lose it.
+"""The Celery app and its beat.
+
+A message is a hint: what must happen stands in the database, so a queue may lose it.
 
 No promise waits for these processes: a stale hold is free without them, and a mail is late, not
 lost.
@@ -44,9 +45,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
-    """A beat entry whose message dies before the next one, so that none pile up while no worker
-    runs.
-    """
+    """Return a beat entry whose message dies before the next one: none pile up without a worker."""
     return {
         "task": f"workers.tasks.{task}",
         "schedule": schedule or seconds,
@@ -112,8 +111,9 @@ def stop_without_broker(**_: Any) -> None:
 
 
 def stop_open_flower(**_: Any) -> None:
-    """Whoever reaches Flower can see and stop tasks. It comes through here behind its options and
-    before its port.
+    """Stop a Flower without a login: whoever reaches it can see and stop tasks.
+
+    It comes through here after its options are read and before its port is open.
     """
     context = click.get_current_context(silent=True)
     if settings.DEBUG or context is None or context.info_name != "flower":
@@ -141,9 +141,7 @@ def keep_djangos_logging(**_: Any) -> None:
 
 
 def say_in_lines(**_: Any) -> None:
-    """What a worker says of the signal that ends it goes past every logger otherwise, to standard
-    output.
-    """
+    """Log what a worker says of the signal that ends it; it goes to standard output otherwise."""
     worker.safe_say = lambda words, *_: logging.getLogger("marquee.worker").info(words.strip())
 
 

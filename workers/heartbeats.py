@@ -1,4 +1,4 @@
-"""Workers and beat tell that they live; `cinema.infra.monitoring.health` says who is missing."""
+"""Workers and beat report that they live; `cinema.infra.monitoring.health` says who is missing."""
 
 import atexit
 import os
@@ -15,8 +15,9 @@ _replaces = False
 
 @signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def worker_begins(instance: Any, **_: Any) -> None:
-    """Whether it ends its own processes, by --max-tasks-per-child and the like: then a new one
-    tells of no loss.
+    """Note whether the worker ends its own processes, by --max-tasks-per-child and the like.
+
+    Then a new process is no sign of a loss.
     """
     global _replaces
     _replaces = bool(
@@ -26,8 +27,9 @@ def worker_begins(instance: Any, **_: Any) -> None:
 
 @signals.heartbeat_sent.connect  # type: ignore[untyped-decorator]
 def worker_lives(sender: Any, **_: Any) -> None:
-    """At each of Celery's own heartbeats, so from the loop that takes the messages: one that hangs
-    is silent too.
+    """Report at each of Celery's own heartbeats.
+
+    They come from the loop that takes the messages: a worker that hangs is silent too.
     """
     global _heard_of
     name = sender.eventer.hostname
@@ -42,8 +44,9 @@ def worker_lives(sender: Any, **_: Any) -> None:
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def process_begins(sender: str, **_: Any) -> None:
-    """The first ones are forked before the first heartbeat, so one that comes later stands in for
-    one that was lost.
+    """Report a process that stands in for one that was lost.
+
+    The first ones are forked before the first heartbeat, so a later one is such.
 
     A machine that is so full that it kills may be slow to answer, too: it is told again, but only
     for a second or so.

@@ -1,5 +1,6 @@
-"""Tasks carry ids alone and may run twice, late or never: what they do is decided by the rows they
-find.
+"""Tasks carry ids alone and may run twice, late or never.
+
+What they do is decided by the rows they find.
 
 They are sent their arguments by name, so that Flower says what each is.
 """
@@ -27,8 +28,9 @@ CANCELLING_SECONDS = (
 
 @app.task  # type: ignore[untyped-decorator]
 def sweep_mail() -> None:
-    """If the broker fails half-way, the mails that were not queued are due again after
-    QUEUED_SECONDS.
+    """Queue what is due.
+
+    If the broker fails half-way, the mails that were not queued are due again after QUEUED_SECONDS.
     """
     for due in deliveries.queue_due(MAILS_PER_SWEEP):
         send_mail.apply_async(kwargs=due._asdict(), expires=deliveries.QUEUED_SECONDS)
@@ -44,8 +46,9 @@ def send_mail(kind: str, pk: int, attempt: int) -> None:
 
 @app.task  # type: ignore[untyped-decorator]
 def expire_holds(helps: bool = False) -> None:
-    """A full first batch may be a crowd's: a second worker helps, and each skips what the other has
-    locked.
+    """Expire stale holds. A full first batch may be a crowd's, so a second worker helps.
+
+    Each skips what the other has locked.
     """
     for batch in range(BATCHES_PER_TICK):
         if bookings.expire_stale(HOLDS_PER_BATCH) < HOLDS_PER_BATCH:

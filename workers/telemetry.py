@@ -1,5 +1,6 @@
-"""Around every task: its lines carry its name, id and arguments, which are ids alone; what it
-counted is added up.
+"""Around every task: its lines carry its name, id and arguments, and its counts are added up.
+
+Arguments are ids alone.
 """
 
 import time

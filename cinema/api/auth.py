@@ -1,5 +1,6 @@
-"""Who is calling: the bearer token, checked for its signature here and for its login where the
-database is asked.
+"""The bearer token of a call.
+
+Its signature is checked here, and its login where the database is asked.
 """
 
 from django.http import HttpRequest
@@ -13,20 +14,21 @@ from cinema.people.models import User
 
 
 class CallerRequest(HttpRequest):
-    """For type checking: the request of a handler with `auth=caller`. Ninja sets the attribute."""
+    """The request of a handler with `auth=caller`, for type checking. Ninja sets the attribute."""
 
     auth: Caller
 
 
 class CustomerRequest(HttpRequest):
-    """For type checking: the request of a handler with `auth=customer`."""
+    """The request of a handler with `auth=customer`, for type checking."""
 
     auth: User
 
 
 class BearerAuth(HttpBearer):
-    """Gives handlers a `Caller`: no query, the call that changes something asks for the live login
-    itself.
+    """Give handlers a `Caller`, without a query.
+
+    The call that changes something asks for the live login itself.
     """
 
     openapi_bearerFormat = "JWT"  # noqa: N815 # OpenAPI's own spelling

@@ -1,6 +1,4 @@
-"""One builder and one register function turn every known exception into problem+json; no router
-builds an error.
-"""
+"""Turn every known exception into problem+json; no router builds an error."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,7 +20,7 @@ log = structlog.get_logger("marquee.api")
 
 
 def body_of(refusal: Refusal, request_id: str) -> bytes:
-    """The refusal as RFC 9457 tells it; the sentence is for a person, the code for a program."""
+    """Return the refusal as RFC 9457 has it: a sentence for a person, a code for a program."""
     code = refusal.code
     told = {
         "type": f"urn:marquee:problem:{code}",
@@ -50,7 +48,7 @@ def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 
 def register(api: NinjaAPI) -> None:
-    """Every exception that a call may end with, and the refusal it is told as."""
+    """Register a handler for every exception that a call may end with."""
     told: dict[type[Exception], Callable[[HttpRequest, Any], Refusal]] = {
         Refusal: lambda _, error: error,
         Http404: lambda *_: errors.NotFound(),
@@ -101,9 +99,7 @@ def _of_outage(_: HttpRequest, error: Exception) -> Refusal:
 
 
 def _of_defect(_: HttpRequest, error: Exception) -> Refusal:
-    """Where it broke is logged, and not what the exception says: that may hold what a customer
-    typed.
-    """
+    """Log where it broke, and not what the exception says: that may hold what a customer typed."""
     log.error("defect", exc_info=error)
     return errors.Defect()
 
@@ -115,8 +111,9 @@ def _id_of(request: HttpRequest) -> str:
 def refuses(
     *refusals: type[Refusal], body: bool = False, auth: bool = False, **extra: Any
 ) -> dict[str, Any]:
-    """`openapi_extra` that declares these refusals, and those that any call with a body or a token
-    may meet.
+    """Return the `openapi_extra` that declares these refusals.
+
+    Those that any call with a body or a token may meet come along.
     """
     kinds: list[type[Refusal]] = [*refusals, errors.Unavailable, errors.BadRequest]
     if body:

@@ -1,5 +1,6 @@
-"""The values that a call takes, as types: strict, and refused with a sentence where pydantic would
-be lenient.
+"""The values that a call takes, as types: strict where pydantic would be lenient.
+
+Each refuses with a sentence for people.
 """
 
 from datetime import date

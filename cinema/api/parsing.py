@@ -1,6 +1,4 @@
-"""Reading a body strictly: JSON in UTF-8, nothing twice, nothing that a database or a log would
-choke on.
-"""
+"""Read a body strictly: JSON in UTF-8, and nothing that a database or a log would choke on."""
 
 import json
 from typing import Any, NoReturn
@@ -13,8 +11,9 @@ from cinema.errors import BadJson, UnsupportedMediaType
 
 class StrictParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
-        """The value of a body that is there. Raises UnsupportedMediaType, BadJson; Ninja hands them
-        on as causes.
+        """Return the value of a body that is there.
+
+        Raises UnsupportedMediaType and BadJson; Ninja hands them on as causes.
         """
         charset = (request.content_params or {}).get("charset", "utf-8")
         if request.content_type not in ("application/json", "") or charset.lower() not in (
@@ -26,8 +25,10 @@ class StrictParser(Parser):
 
 
 def strict_json(raw: bytes) -> Any:
-    """Raises BadJson: not UTF-8, not JSON, a key twice, NaN, a lone surrogate, or nested deeper
-    than anyone needs.
+    """Return the value of these bytes.
+
+    Raises BadJson: not UTF-8, not JSON, a key twice, NaN, a lone surrogate, or nested deeper than
+    anyone needs.
     """
     try:
         text = raw.decode("utf-8")

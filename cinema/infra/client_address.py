@@ -7,8 +7,9 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """The client's address. X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies
-    wrote it.
+    """Return the client's address.
+
+    X-Forwarded-For counts only as far as NUM_PROXIES of our own proxies wrote it.
     """
     forwarded: list[str] = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     peer: str = request.META.get("REMOTE_ADDR") or "unknown"
@@ -18,8 +19,9 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """The address as far as it tells one client from another: whoever has one of IPv6 has a whole
-    /64 of them.
+    """Return what tells one client from another: an IPv4 address, or the /64 of an IPv6 address.
+
+    A client of IPv6 has the whole /64 to choose from.
     """
     try:
         address: IPv4Address | IPv6Address = ip_address(_without_port(client_address(request)))
@@ -30,7 +32,7 @@ def client_network(request: HttpRequest) -> str:
 
 
 def _without_port(address: str) -> str:
-    """Some proxies write the client's port behind it, which is another one at every call."""
+    """Some proxies write the client's port after it, which is another one at every call."""
     if address.startswith("["):
         return address[1:].partition("]")[0]
     return address.partition(":")[0] if address.count(":") == 1 else address

@@ -12,8 +12,9 @@ _carried: ContextVar[dict[str, Any]] = ContextVar("carried", default=_NOTHING)
 
 
 def carry(**fields: Any) -> None:
-    """From here on every line of this thread has these and no others; without any, a new piece of
-    work can begin.
+    """Give every line of this thread these fields and no others, from here on.
+
+    Without any, a new piece of work can begin.
     """
     _carried.set(fields)
 
@@ -27,5 +28,5 @@ def carried() -> dict[str, Any]:
 
 
 def request_id() -> str:
-    """Of the request that is under way here; empty in a worker, a command or a test."""
+    """Return the id of the request under way; empty in a worker, a command or a test."""
     return str(_carried.get().get("request_id", ""))

@@ -1,5 +1,4 @@
-"""What the business counts for Prometheus. `project.serving.metrics` exposes it, with what is asked
-at that moment.
+"""What the business counts for Prometheus; `project.serving.metrics` exposes it.
 
 Counting stands in the way of a sale, so it costs a microsecond or two: labels are looked up once
 and their child kept.

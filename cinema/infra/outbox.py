@@ -1,5 +1,6 @@
-"""What a row that owes a mail carries. The row is the message: a broker may lose its tasks, the
-mail stays owed.
+"""What a row that owes a mail carries.
+
+The row is the message: a broker may lose its tasks, the mail stays owed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ class OwedQuerySet(models.QuerySet[Any]):
 
 
 class OwedMail(models.Model):
-    """The mail is owed while `mail_due_at` is set: the next try, or the end of the lease of the
-    worker that tries.
+    """A row that owes a mail while `mail_due_at` is set.
+
+    That is the next try, or the end of the lease of the worker that tries.
 
     `mail_attempts` is the fencing number: a worker that was suspended past its lease finds it
     changed. `request_id` is the request that owed it, for the worker's log line; empty where no

@@ -1,5 +1,4 @@
-"""Throttles: so many calls in a window of time, counted in one atomic step for all processes
-together.
+"""Throttles: so many calls in a window of time, counted in one step for all processes.
 
 Without Redis each process counts for itself, and by half, so that two of them do not let more
 through than before.
@@ -23,9 +22,7 @@ return calls
 
 
 class Throttle(NamedTuple):
-    """One account's or address's window: its key, the calls it allows, its length and what is left
-    of it in seconds.
-    """
+    """One account's or address's window: key, calls allowed, length, and the seconds left of it."""
 
     key: str
     calls: int

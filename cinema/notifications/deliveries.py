@@ -45,15 +45,17 @@ class Due(NamedTuple):
 
 
 def queue_due(limit: int = 500) -> list[Due]:
-    """What to queue now, up to `limit` mails of each kind. Nobody else is told of them for
-    QUEUED_SECONDS.
+    """Return what to queue now, up to `limit` mails of each kind.
+
+    No other sweep gets them for QUEUED_SECONDS.
     """
     return [due for kind in outbox.kinds() for due in _queue_due(kind, limit)]
 
 
 def deliver(kind: str, pk: int, attempt: int) -> None:
-    """Send this mail if `attempt` is still its number: a message that comes twice finds another and
-    does nothing.
+    """Send this mail if `attempt` is still its number.
+
+    A message that comes twice finds another number and does nothing.
     """
     lease = Now() + timedelta(seconds=settings.MAIL_LEASE_SECONDS)
     unclaimed = _sendable(kind).filter(pk=pk, mail_attempts=attempt)
@@ -120,8 +122,10 @@ def _queue_due(kind: str, limit: int) -> list[Due]:
 
 
 def _sendable(kind: str) -> OwedQuerySet:
-    """Owed, and not behind an earlier mail of its booking, nor that of a whole show behind any of
-    its customer's.
+    """Return what is owed and whose turn it is.
+
+    Not before an earlier mail of its booking, nor that of a whole show before any of its
+    customer's.
     """
     rows = outbox.kinds()[kind].objects.owed()
     if kind == "event":
@@ -160,8 +164,9 @@ def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
 
 @contextmanager
 def _open_conversation() -> Iterator[BaseEmailBackend]:
-    """A conversation that ends with QUIT, but not when the task's time limit ends it: QUIT waits
-    for an answer too.
+    """Hold a conversation that ends with QUIT, but not when the task's time limit ends it.
+
+    QUIT waits for an answer too.
     """
     server = get_connection()
     try:
@@ -179,8 +184,9 @@ def _quit(server: BaseEmailBackend) -> None:
 
 
 def _stamp(mine: OwedQuerySet) -> None:
-    """After the server's yes. A database that is away for a moment must not cost the customer a
-    second copy.
+    """Stamp the mail as sent, after the server's yes.
+
+    A database that is away for a moment must not cost the customer a second copy.
     """
     for seconds in STAMP_RETRY_SECONDS:
         try:

@@ -1,5 +1,6 @@
-"""The mail backend of a machine without a mail server: every mail is one `.eml` file, named by its
-Message-ID.
+"""The mail backend of a machine without a mail server: each mail is one `.eml` file.
+
+It is named by the mail's Message-ID.
 
 Django's own file backend appends, and forked workers share its file name, so two mails can end in
 one file. Here a second copy of a mail overwrites the first, and nobody ever reads half a mail.
@@ -37,9 +38,7 @@ class EmailBackend(BaseEmailBackend):
 
 
 def file_name(message_id: str) -> str:
-    """The id without its brackets; where that is no name for a file, a hash keeps two ids two
-    files.
-    """
+    """Return the id without its brackets; a hash where that is no name for a file."""
     plain = message_id.strip().removeprefix("<").removesuffix(">")
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}", plain):
         return f"{plain}.eml"

@@ -17,7 +17,7 @@ from cinema.sales.models import Booking, BookingEvent
 
 
 class Undeliverable(Exception):
-    """Nobody is there to send this mail to."""
+    """There is nobody to send this mail to."""
 
 
 def write(kind: str, pk: int) -> EmailMultiAlternatives:
@@ -79,8 +79,9 @@ def _write_reset(pk: int) -> EmailMultiAlternatives:
 def _compose(
     name: str, subject: str, user: User, at: datetime, message_id: str, context: dict[str, Any]
 ) -> EmailMultiAlternatives:
-    """No name of the customer is in a mail: whoever signs up with another's address would write to
-    them by it.
+    """Compose a mail without the customer's name.
+
+    Whoever signs up with another's address would write to them by it.
     """
     if not user.email:
         raise Undeliverable("no address")

@@ -7,8 +7,9 @@ ABOUT_OUR_LOGIN = {530, 534, 535, 538}
 
 
 def is_permanent(error: Exception) -> bool:
-    """A 5xx for this recipient or this message. What the server has against us is temporary, and so
-    is the rest.
+    """Return whether it is a 5xx for this recipient or this message.
+
+    What the server has against us is temporary, and so is the rest.
     """
     if not isinstance(error, SMTPRecipientsRefused | SMTPDataError | SMTPSenderRefused):
         return False

@@ -13,8 +13,9 @@ from cinema.people.passwords import require_strong
 def sign_up(
     username: str, email: str, password: str, first_name: str = "", last_name: str = ""
 ) -> User:
-    """A new customer. Raises Invalid for a weak password, UsernameTaken and EmailTaken, decided by
-    the database.
+    """Make a customer.
+
+    Raises Invalid for a weak password, UsernameTaken and EmailTaken, decided by the database.
     """
     user = User(username=username, email=email, first_name=first_name, last_name=last_name)
     user.clean()

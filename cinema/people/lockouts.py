@@ -1,5 +1,4 @@
-"""Lock-outs: after too many wrong passwords a username is locked for the address they came from,
-for a while.
+"""Lock-outs: too many wrong passwords lock a username for the address they came from.
 
 The tables and the way in are django-axes's; the counting is ours. Its own lets a guess in that is
 being hashed while others reach the limit, and keeps what was posted and which program asked.
@@ -31,9 +30,7 @@ class Backend(AxesBackend):  # type: ignore[misc]
     def authenticate(
         self, request: Any, username: str | None = None, password: str | None = None
     ) -> Any:
-        """Without a request nobody guesses: it is a shell or a test. Raises PermissionDenied for a
-        locked pair.
-        """
+        """Raises PermissionDenied for a locked pair. Without a request it is a shell or a test."""
         if request is None or not settings.AXES_ENABLED:
             return ModelBackend.authenticate(self, request, username, password)
         super().authenticate(request, username, password)  # a locked pair costs no hash
@@ -54,7 +51,9 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
     def user_login_failed(
         self, _: Any, credentials: dict[str, Any], request: Any = None, **__: Any
     ) -> None:
-        """Of many at once, so many as the limit allows are told that they were wrong; the others,
+        """Count a failure.
+
+        Of many at once, as many as the limit allows are answered that they were wrong; the others,
         that it is locked.
         """
         if request is None:
@@ -69,9 +68,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
 
 
 def require_open(request: HttpRequest | None) -> None:
-    """After a login that failed: raise Throttled if it was refused for its lock, whatever the
-    password was.
-    """
+    """Raise Throttled if the login that failed was refused for its lock, right password or not."""
     if not getattr(request, "axes_locked_out", False):
         return
     attempt = _pair(request, request.axes_credentials["username"]).first()  # type: ignore[union-attr]
@@ -87,7 +84,7 @@ def require_open(request: HttpRequest | None) -> None:
 
 
 def locked_until(attempt: AccessAttempt) -> datetime | None:
-    """For display, by this machine's clock; None if it is not locked."""
+    """Return the end of a lock by this machine's clock, for display; None if it is not locked."""
     end: datetime = attempt.attempt_time + _cool_off()
     reached = attempt.failures_since_start >= settings.AXES_FAILURE_LIMIT
     return end if reached and end > timezone.now() else None
@@ -128,7 +125,7 @@ def _count(pair: QuerySet[AccessAttempt]) -> bool:
 
 
 def _over() -> Q:
-    """So long after the last failure that it starts again from one."""
+    """Select what is so long after the last failure that it starts again from one."""
     return Q(attempt_time__lte=Now() - _cool_off())
 
 

@@ -24,8 +24,9 @@ LIFETIME = settings.NINJA_JWT["REFRESH_TOKEN_LIFETIME"]
 
 
 def log_in(username: str, password: str, request: HttpRequest | None = None) -> Tokens:
-    """A new login. Raises BadCredentials, the same and in the same time for an unknown user and a
-    wrong password.
+    """Make a login.
+
+    Raises BadCredentials, the same and in the same time for an unknown user and a wrong password.
 
     With the request that it came by, wrong passwords are counted, and Throttled is raised where
     they were too many.
@@ -51,8 +52,9 @@ def log_in(username: str, password: str, request: HttpRequest | None = None) -> 
 
 
 def refresh(raw: str) -> Tokens:
-    """New tokens for an old refresh token, which is spent by that. Raises TokenExpired or
-    TokenInvalid.
+    """Return new tokens for an old refresh token, which is spent by that.
+
+    Raises TokenExpired and TokenInvalid.
     """
     claims, jti = tokens.read(raw, "refresh"), uuid4().hex
     if not AuthSession.objects.live().filter(pk=claims.session_id, user=claims.user_id).exists():
@@ -68,16 +70,13 @@ def refresh(raw: str) -> Tokens:
 
 
 def log_out(raw: str) -> None:
-    """End the login of this refresh token; ended already is as good. Raises TokenExpired or
-    TokenInvalid.
-    """
+    """End the login of this refresh token, if it has not ended. Raises TokenExpired, TokenInvalid."""
     claims = tokens.read(raw, "refresh")
     _revoke(pk=claims.session_id, user=claims.user_id)
 
 
 def purge_ended() -> int:
-    """Delete what no longer counts: wrong passwords, mails for a forgotten one, and the logins that
-    have ended.
+    """Delete wrong passwords, old mails for a forgotten one, and logins that have ended.
 
     Answers how many logins that were; their tokens are refused with or without the row.
     """

@@ -109,8 +109,9 @@ class LoginQuerySet(models.QuerySet["AuthSession"]):
         return self.filter(revoked_at=None, expires_at__gt=Now(), user__is_active=True)
 
     def revoke(self) -> int:
-        """End these logins. From then on their customers are refused by the database alone, not by
-        a mark.
+        """End these logins, and return how many.
+
+        From then on their customers are refused by the database alone, not by a mark.
         """
         users = set(self.filter(revoked_at=None).values_list("user", flat=True))
         ended = self.filter(revoked_at=None).update(revoked_at=Now())
@@ -124,8 +125,9 @@ class LoginQuerySet(models.QuerySet["AuthSession"]):
 
 
 class AuthSession(models.Model):
-    """One login: its id is the `sid` claim of its tokens, and only its current refresh token can be
-    used.
+    """One login: its id is the `sid` claim of its tokens.
+
+    Only its current refresh token can be used.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="logins")
@@ -141,8 +143,9 @@ class AuthSession(models.Model):
 
 
 class PasswordReset(OwedMail):
-    """One mail with a link for a forgotten password; the link's token is made when the mail is, and
-    never stored.
+    """One mail with a link for a forgotten password.
+
+    The link's token is made when the mail is, and never stored.
     """
 
     mail_kind = "reset"

@@ -14,7 +14,7 @@ from cinema.people.models import PasswordReset, User
 
 
 def change_password(user: User, old: str, new: str) -> None:
-    """Ends every login of the customer, this one too. Raises Invalid."""
+    """Set a new password, which ends every login of the customer, this one too. Raises Invalid."""
     if not user.check_password(old):
         raise Invalid(errors=[{"field": "old_password", "message": "This is not your password."}])
     require_strong(new, user, field="new_password")
@@ -32,15 +32,17 @@ def request_reset(email: str) -> None:
 
 
 def reset_token(user: User) -> str:
-    """Good for an hour and for one change: it is signed over the old password's hash, and stored
-    nowhere.
+    """Return a token that is good for an hour and for one change.
+
+    It is signed over the old password's hash, and stored nowhere.
     """
     return f"{int_to_base36(user.pk)}.{default_token_generator.make_token(user)}"
 
 
 def reset_password(token: str, new: str) -> None:
-    """Ends every login of the customer. Raises TokenInvalid for a token that is wrong, used or
-    older than an hour.
+    """Set a new password, which ends every login of the customer.
+
+    Raises TokenInvalid for a token that is wrong, used or older than an hour.
     """
     number, _, rest = token.partition(".")
     try:

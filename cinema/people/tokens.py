@@ -1,5 +1,6 @@
-"""Signed tokens: the first of JWT_SIGNING_KEYS signs, every one of them verifies, so that rotating
-logs nobody out.
+"""Signed tokens: the first of JWT_SIGNING_KEYS signs, and each verifies.
+
+So rotating the keys logs nobody out.
 """
 
 import time

@@ -1,6 +1,4 @@
-"""Tables of what is shown: films, screens and shows, and the rules of a programme that no
-constraint can hold.
-"""
+"""Films, screens and shows, and the rules of a programme that no constraint can hold."""
 
 from __future__ import annotations
 
@@ -84,14 +82,12 @@ class Screen(models.Model):
 
 
 def lock_screens(ids: Iterable[int]) -> None:
-    """Two clerks who save at once stand in line here: in the order of the ids, so that they never
-    deadlock.
-    """
+    """Lock these screens in the order of their ids, so that two clerks who save never deadlock."""
     list(Screen.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk"))
 
 
 class Progress(NamedTuple):
-    """Of `total` bookings that were live when their show was cancelled, `done` are no more."""
+    """Of `total` bookings that were live when their show was cancelled, `done` are cancelled."""
 
     done: int
     total: int

@@ -53,8 +53,9 @@ def hold(
 def book(
     caller: Caller, show_id: int, seat_numbers: Iterable[int], key: Key | None = None
 ) -> Outcome:
-    """Book these seats in one step, all or none. A clerk's `caller` may name the customer whose
-    booking it becomes.
+    """Book these seats in one step, all or none.
+
+    A clerk's `caller` may name the customer whose booking it becomes.
 
     Raises NotFound, ShowCancelled, ShowStarted, SeatOutOfRange, SeatTaken (also for seats of one's
     own hold, naming the booking to confirm), SeatContended, Throttled, TokenInvalid,

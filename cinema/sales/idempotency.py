@@ -1,5 +1,4 @@
-"""Idempotency keys: the first answer to a keyed request is kept for a day, and every repeat reads
-it.
+"""Idempotency keys: the answer to the first request with a key is kept for a day.
 
 The key's row is the first thing its transaction writes, so a twin in flight waits on the unique
 constraint, up to the database's lock time-out. Only a success is kept: a refusal rolls the row back
@@ -29,8 +28,9 @@ class Key(NamedTuple):
 
 
 def key_from(header: str, method: str, path: str, body: Any) -> Key:
-    """The key of a request that has one. Raises BadIdempotencyKey. The body counts in canonical
-    form.
+    """Return the key of a request that has one; the body counts in canonical form.
+
+    Raises BadIdempotencyKey.
     """
     if not (1 <= len(header) <= 255 and header.isascii() and header.isprintable()):
         raise BadIdempotencyKey
@@ -39,7 +39,7 @@ def key_from(header: str, method: str, path: str, body: Any) -> Key:
 
 
 def claim(user_id: int, key: Key) -> bool:
-    """Whether this is the first request with this key: then its row now stands.
+    """Return whether this is the first request with this key: then its row now stands.
 
     Must be the first write of the transaction. Waits for a twin in flight, and raises
     IdempotencyInProgress if the twin takes longer than the database's lock time-out.

@@ -1,5 +1,4 @@
-"""Tables of what is sold: bookings, their seats and their history. The tables of who and of what is
-shown lie below.
+"""Bookings, their seats and their history.
 
 The seat row decides: one unique constraint over show, seat and `taken` on every database. `taken`
 is NULL once the seat is given back (a conditional constraint would be skipped on MariaDB), so the
@@ -46,8 +45,9 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         return self.filter(holding=True, expires_at__lte=Now())
 
     def with_status(self, status: str) -> Self:
-        """By the status that customers read: a stale hold is expired, swept or not. A hold is
-        indexed by `holding`.
+        """Filter by the status that customers read: a stale hold is expired, swept or not.
+
+        A hold is indexed by `holding`.
         """
         if status == Booking.Status.EXPIRED:
             return self.filter(Q(status=status) | Q(holding=True, expires_at__lte=Now()))
@@ -121,7 +121,7 @@ class Booking(models.Model):
 
     @property
     def is_stale(self) -> bool:
-        """Whether this is a hold past its time, by the clock of `with_clock`."""
+        """True for a hold past its time, by the clock of `with_clock`."""
         if self.status != self.Status.PENDING or self.expires_at is None:
             return False
         return self.expires_at <= self.now
@@ -169,8 +169,9 @@ class BookingSeat(models.Model):
 
 
 class BookingEvent(OwedMail):
-    """One change of a booking's status, written in its transaction; a booked or cancelled one owes
-    a mail.
+    """One change of a booking's status, written in its transaction.
+
+    A booked or cancelled one owes a mail.
     """
 
     mail_kind = "event"
@@ -219,8 +220,9 @@ class BookingEvent(OwedMail):
 
 
 class IdempotencyKey(models.Model):
-    """An answer kept for 24 h. The key is stored as its SHA-256, which every database compares
-    case-sensitively.
+    """An answer kept for 24 h.
+
+    The key is stored as its SHA-256, which every database compares case-sensitively.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)

@@ -70,8 +70,9 @@ return 1
 
 
 class _Held(NamedTuple):
-    """What Redis answered: the customer's calls, the index of another's seat, all marked, and the
-    count it saw.
+    """Redis's answer: the customer's calls, another's seat, all marked, and the count it saw.
+
+    `loser` is the seat's place among those asked for, 0 for none.
     """
 
     calls: int

@@ -1,5 +1,4 @@
-"""A whole show is cancelled: at once nothing of it is sold, and then its bookings are cancelled,
-customer by customer.
+"""Cancel a whole show: at once nothing of it is sold, then its bookings, customer by customer.
 
     cancel_show   the show's row FOR UPDATE: every sale under way has ended, and every later one finds it cancelled
     the sweep     all that one customer has of it in one transaction: bookings, seats, events, and one mail owed
@@ -29,8 +28,9 @@ LIVE = (Booking.Status.PENDING, BOOKED)
 
 
 def cancel_show(caller: Caller, show_id: int) -> Show:
-    """In the caller's transaction. Raises NotFound and ShowStarted; of a cancelled show it changes
-    nothing.
+    """Cancel the show in the caller's transaction. A cancelled one stays as it is.
+
+    Raises NotFound and ShowStarted.
     """
     require_live(caller)
     show = Show.objects.select_for_update().with_clock().filter(pk=show_id).order_by().first()
@@ -66,8 +66,7 @@ def customers_left(limit: int) -> list[tuple[int, int]]:
 
 
 def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
-    """In the caller's transaction, all that this customer has of this cancelled show: how many
-    bookings, which seats.
+    """Cancel what this customer has of this cancelled show; return how many bookings, which seats.
 
     All or none, since they are told in one mail: where somebody else is at one of them, a later
     sweep comes back.
@@ -104,7 +103,7 @@ def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
 
 
 def _by(show: Show) -> dict[str, Any]:
-    """The clerk and the request that cancelled the show, whichever process comes to the bookings."""
+    """Return the clerk and the request that cancelled the show, whichever process comes to it."""
     kind = BookingEvent.Kind.CANCELLED
     return {"kind": kind, "actor_id": show.cancelled_by_id, "request_id": show.cancel_request_id}
 
@@ -116,7 +115,7 @@ def _record(show: Show, ids: Iterable[int], mailed_with: BookingEvent | None = N
 
 
 def _record_and_owe(show: Show, ids: list[int]) -> None:
-    """One mail is owed, by the first of these events; it tells of every event that names the first."""
+    """Owe one mail, by the first of these events. It names every event that names the first."""
     first = BookingEvent.objects.create(booking_id=ids[0], mail_due_at=Now(), **_by(show))
     BookingEvent.objects.filter(pk=first.pk).update(mailed_with=first.pk)
     _record(show, ids[1:], mailed_with=first)

@@ -92,7 +92,7 @@ def _known(kind: Any, told: dict[str, Any]) -> dict[str, Any]:
 
 
 class Ended(StrEnum):
-    """Whether a call changed anything, and if not, why."""
+    """How a call ended: whether it changed anything, and if not, why."""
 
     DONE = "done"
     SAME = "same"  # it was so before

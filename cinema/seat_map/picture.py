@@ -1,5 +1,6 @@
-"""A hall as a picture (SVG): the screen in front, the seats in rows behind it. For the staff's page
-and for everybody.
+"""A hall as a picture (SVG), for the staff's page and for everybody.
+
+The screen is in front, the seats are in rows behind it.
 
 What a seat is differs in its shape as well as in its colour, so that nobody needs the colours to
 tell.
@@ -48,9 +49,7 @@ DARK = """--back:#111827;--line:#9ca3af;--free:#1f2937;--text:#e5e7eb;--sold:#9c
 
 
 class Seat(NamedTuple):
-    """How a seat is drawn: its kind is one of SHAPES, `title` is read out, and a link makes it one
-    to press.
-    """
+    """How a seat is drawn: `kind` is one of SHAPES, `title` is read out, a `link` can be pressed."""
 
     kind: str
     title: str
@@ -58,7 +57,7 @@ class Seat(NamedTuple):
 
 
 def row_width(total_seats: int) -> int:
-    """Seats in a row: a hall somewhat wider than deep. Rows of its own a hall does not have yet."""
+    """Return the seats in a row, for a hall somewhat wider than deep. It has no rows yet."""
     return min(WIDEST, max(NARROWEST, ceil(sqrt(total_seats * 1.6))), total_seats)
 
 

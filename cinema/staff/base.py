@@ -50,7 +50,7 @@ def button(description: str, path: str) -> Callable[[View], View]:
 
 
 class AtLeast(int):
-    """As a page says it where counting on would take too long."""
+    """A number that is shown with a plus, where counting on would take too long."""
 
     def __str__(self) -> str:
         return f"{int(self):d}+"

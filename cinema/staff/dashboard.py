@@ -226,8 +226,9 @@ def _chart(labels: list[str], values: list[int]) -> str:
 
 
 def _axis(*, horizontal: bool) -> str:
-    """Whole numbers along one axis, names along the other; a film's name is too long to stand below
-    its bar.
+    """Return the axes: whole numbers along one, names along the other.
+
+    A film's name is too long to stand below its bar.
     """
     numbers = {"beginAtZero": True, "ticks": {"precision": 0}, "grid": {"tickWidth": 0}}
     names = {"grid": {"display": False}}
@@ -241,7 +242,8 @@ def _axis(*, horizontal: bool) -> str:
 
 
 def mails(kinds: Iterable[type[OwedMail]] = MAILS) -> list[Context]:
-    """Owed and failed of each kind: all of them, as the list that the figure leads to has them.
+    """Count what is owed and failed of each kind, as the list that the figure leads to has it.
+
     Each has its index.
     """
     return [

@@ -1,5 +1,6 @@
-"""What a delete page tells: what goes with the rows and what protects them, some of each kind,
-however many there are.
+"""What a delete page shows: what goes with the rows and what protects them.
+
+Some rows of each kind, however many there are.
 
 Django reads all of them, with a query or two for each: a film with a million bookings would never
 be shown.
@@ -22,9 +23,7 @@ Described = tuple[list[Any], dict[str, int], set[str], list[str]]
 
 
 def describe(objs: Any, request: HttpRequest, site: AdminSite) -> Described:
-    """What goes, how many that are, what this person may not delete, and what protects the rows
-    from everybody.
-    """
+    """Return what goes, how many, what this person may not delete, and what protects the rows."""
     chosen = list(objs)
     if not chosen:
         return [], {}, set(), []
@@ -53,9 +52,7 @@ def describe(objs: Any, request: HttpRequest, site: AdminSite) -> Described:
 
 
 def _related(model: type[Model], keys: Any, path: str = "") -> Iterator[tuple[QuerySet[Any], bool]]:
-    """The rows that point at these, and those that point at what goes with them; and whether they
-    protect it.
-    """
+    """Return the rows that point at these, and at what goes with them; and whether they protect it."""
     relation: Any
     for relation in get_candidate_relations_to_delete(model._meta):
         where = f"{relation.field.name}__{path}" if path else relation.field.name

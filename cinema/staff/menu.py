@@ -1,6 +1,4 @@
-"""What stands beside every page of the staff, in the order in which a clerk needs it, and for each
-what he may see.
-"""
+"""The menu beside every staff page: in the order a clerk needs it, as far as he may see it."""
 
 from typing import Any
 
@@ -55,7 +53,7 @@ MENU: list[tuple[str, list[tuple[str, str, str, str]]]] = [
 
 
 def navigation(request: HttpRequest) -> list[Item]:
-    """For unfold's sidebar."""
+    """Return unfold's sidebar."""
     groups = []
     for title, entries in MENU:
         items = [

@@ -1,5 +1,6 @@
-"""What a clerk types is found by indexes, among millions too: references whole, names and addresses
-by their beginning.
+"""Find by indexes what a clerk types, among millions too.
+
+References are found whole, names and addresses by their beginning.
 
 PostgreSQL has an index for each of these; a `LIKE '%word%'` over a join would read every booking
 that there is.
@@ -22,8 +23,9 @@ MOST_WORDS = (
 
 
 def customers(typed: str, *, sees: bool = True) -> QuerySet[User]:
-    """Whose username begins with each of the words; for who may see customers, or e-mail, first or
-    last name.
+    """Return customers whose username begins with each of the words.
+
+    For who may see customers (`sees`), also their e-mail, first or last name.
     """
     rows = User.objects.all()
     for word in typed.split()[:MOST_WORDS]:
@@ -40,8 +42,9 @@ def customers(typed: str, *, sees: bool = True) -> QuerySet[User]:
 
 
 def customer(typed: str) -> User | None:
-    """The one of this username or e-mail. Raises Invalid if these are two: a username may be
-    another's e-mail.
+    """Return the customer of this username or e-mail.
+
+    Raises Invalid if these are two: a username may be another's e-mail.
     """
     name = User.normalize_username(typed.strip())
     found = list(User.objects.filter(Q(username=name) | Q(email=name))) if name else []
@@ -91,7 +94,7 @@ def _newest(typed: str, sees: bool) -> list[int]:
 
 
 def _films(words: list[str]) -> list[list[int]]:
-    """Of each word those that it is part of, in one query for all."""
+    """Return, for each word, the films that it is part of, in one query for all."""
     named = {f"word{number}": Q(title__icontains=word) for number, word in enumerate(words)}
     rows = Movie.objects.filter(reduce(or_, named.values())).annotate(**named).order_by()
     found = list(rows.values_list("pk", *named))

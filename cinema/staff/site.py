@@ -1,6 +1,4 @@
-"""The admin's site: its login, throttled and locked out like that of the API, and what its pages
-may load.
-"""
+"""The admin's site: its login, throttled and locked out like the API's, and its pages' policy."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ class StaffLogin(AuthenticationForm):
             raise ValidationError(refusal.detail, code=refusal.code) from None
 
     def _throttle(self, name: str) -> None:
-        """In the windows of the API's login, so that the two doors together let no more through
-        than one.
-        """
+        """Count in the windows of the API: both doors together let no more through than one."""
         throttles.check(
             "login", f"address {get_client_ip_address(self.request)}", f"account {name}"
         )

@@ -1,5 +1,6 @@
-"""What `manage.py check` refuses: an Error is unsafe or breaks a promise and stops `migrate`, a
-Warning is told.
+"""What `manage.py check` refuses.
+
+An Error is unsafe or breaks a promise and stops `migrate`; a Warning is printed.
 
 Values that cannot be right at all are refused earlier, by project/config/environment.py.
 """
@@ -106,8 +107,9 @@ def redis_is_not_waited_for() -> Findings:
 
 
 def _slowest_seconds(url: str, pool: dict[str, Any]) -> float | None:
-    """How long one question may take; None if it may take for ever. What the URL says goes before
-    the settings.
+    """Return how long one question may take; None if it may take for ever.
+
+    What the URL says goes before the settings.
     """
     kwargs = ConnectionPool.from_url(url, **pool).connection_kwargs
     connecting, answering, retry = (

@@ -1,6 +1,4 @@
-"""Reading the environment: every value is checked here, and an odd one stops the start with a
-sentence.
-"""
+"""Read the environment: an odd value stops the start with a sentence."""
 
 import hashlib
 import hmac
@@ -118,8 +116,9 @@ def log_level(name: str, default: str) -> str:
 
 
 def secret(name: str, kept_in: Path | None) -> str:
-    """The secret of that name; with `kept_in` (DEBUG on) one is made there once, readable by its
-    owner alone.
+    """Return the secret of that name.
+
+    With `kept_in` (DEBUG on) one is made there once, readable by its owner alone.
     """
     value = os.environ.get(name, "")
     if not value and kept_in is not None:
@@ -132,8 +131,9 @@ def secret(name: str, kept_in: Path | None) -> str:
 
 
 def signing_keys(name: str, secret_key: str, kept_in: Path | None) -> list[str]:
-    """Keys of the tokens, the first signs and all verify; without any, one of its own is derived
-    from SECRET_KEY.
+    """Return the keys of the tokens: the first signs and all verify.
+
+    Without any, one of its own is derived from SECRET_KEY.
     """
     keys = words(name)
     if not keys and kept_in is not None:
@@ -159,9 +159,7 @@ def _made_once(path: Path) -> str:
 
 
 def database(url: str) -> dict[str, Any]:
-    """Django's DATABASES entry, with the time-outs and isolation that the promises need on each
-    engine.
-    """
+    """Return Django's DATABASES entry, with the time-outs and isolation that the promises need."""
     try:
         parsed: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600)}
     except (ValueError, KeyError):

@@ -1,5 +1,6 @@
-"""Password hashing at OWASP's argon2id setting: 19 MiB, two passes, one lane, 15 ms where Django's
-default takes 88.
+"""Password hashing at OWASP's argon2id setting: 19 MiB, two passes, one lane.
+
+It takes 15 ms where Django's default takes 88.
 """
 
 from django.contrib.auth.hashers import Argon2PasswordHasher

@@ -1,5 +1,6 @@
-"""How log lines look: JSON, one object a line, or for people in development; always on standard
-error.
+"""How log lines look: JSON, one object a line, or for people in development.
+
+They go to standard error.
 
 What passes through the standard library's loggers (Django's, Celery's, the server's) takes the same
 way. Of an exception the kind and the place are told, and never its words: a database's, say, quote
@@ -63,8 +64,9 @@ def configure(*, debug: bool, level: str) -> dict[str, Any]:
 
 
 def formatter(debug: bool = False) -> structlog.stdlib.ProcessorFormatter:
-    """For records of the standard library; the server names it in `log_config.json`, before there
-    is a Django.
+    """Format records of the standard library.
+
+    The server names it in `log_config.json`, before there is a Django.
     """
     renderer = structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_text
     steps: list[Processor] = [_without_quotes, *_steps()]
@@ -73,8 +75,9 @@ def formatter(debug: bool = False) -> structlog.stdlib.ProcessorFormatter:
 
 
 def write(line: bytes) -> None:
-    """In one call, so that lines of several processes do not mix; where nobody reads any more, none
-    is missed.
+    """Write in one call, so that lines of several processes do not mix.
+
+    Where nobody reads any more, none is missed.
     """
     with suppress(OSError):
         os.write(2, line + b"\n")

@@ -1,5 +1,4 @@
-"""What `/metrics` tells: the counters of all processes, what workers added up, and what is asked at
-this moment.
+"""What `/metrics` answers: counters of all processes and workers, and what is asked right now.
 
 Nothing here is waited for: Redis stands behind its breaker, and a database that does not answer in
 DATABASE_SECONDS is left out and told as down. What is asked of Redis and the database is the same
@@ -72,7 +71,7 @@ class _Everything:
 
 
 def _of_processes() -> Iterable[Metric]:
-    """Of all together where PROMETHEUS_MULTIPROC_DIR is set, as `serve` does."""
+    """Collect from all processes where PROMETHEUS_MULTIPROC_DIR is set, as `serve` does."""
     if values.ValueClass is values.MutexValue:
         return REGISTRY.collect()
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
@@ -185,8 +184,9 @@ def _gauge(name: str, about: str, label: str, told: Labelled) -> Metric:
 
 
 def _within(seconds: float, ask: Callable[[], Answer]) -> Answer | None:
-    """The answer, from a thread with a connection of its own; None for a database that is down or
-    takes longer.
+    """Return the answer, from a thread with a connection of its own.
+
+    None for a database that is down or takes longer.
 
     One that hangs is not asked again before it lets go: else every scrape would leave a thread
     behind.

@@ -75,8 +75,9 @@ class RequestMiddleware:
         return response
 
     def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """On a staff page, a value that no column takes: NUL, a number of 23 digits. The API judges
-        for itself.
+        """Refuse a value on a staff page that no column takes: NUL, a number of 23 digits.
+
+        The API judges for itself.
         """
         if isinstance(exception, DataError | OverflowError):
             return HttpResponseBadRequest(
@@ -109,9 +110,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
 
 
 def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """What never reached a handler (unknown path, wrong method, bad Host) answers like everything
-    else.
-    """
+    """Answer what never reached a handler (unknown path, wrong method) like everything else."""
     if response.headers.get("Content-Type") == PROBLEM_JSON:
         return response
     told = problem(request, DJANGO_REFUSES.get(response.status_code, errors.Defect)())
@@ -145,6 +144,6 @@ def _counted(labels: tuple[str, str, int, str]) -> tuple[Counter, Histogram]:
 
 
 def _staff(request: HttpRequest) -> int | None:
-    """Who is logged in to the admin, if the page has asked for it."""
+    """Return who is logged in to the admin, if the page has asked for it."""
     user = getattr(request, "_cached_user", None)
     return user.pk if user else None

@@ -1,5 +1,4 @@
-"""Refusing at the door: what does not fit into the server's bounded queue is told so at once, and
-does not wait.
+"""Refuse at once what does not fit into the server's bounded queue.
 
 granian takes a bounded number of connections a process and leaves the rest in the kernel's queue,
 where a client would wait until its patience ends, for an answer that nobody reads. A thread in each
@@ -97,9 +96,7 @@ def _run() -> None:
 
 
 def _find_listener() -> socket.socket | None:
-    """The server binds after it has loaded us, and tells nobody its socket: it is among our open
-    files.
-    """
+    """Find the server's socket among our open files: it binds after it has loaded us."""
     deadline = time.monotonic() + LISTENS_WITHIN_SECONDS
     while time.monotonic() < deadline:
         for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:

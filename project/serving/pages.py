@@ -46,9 +46,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The database decides. What else is away is told, and no reason to take the machine out: sales
-    go on.
-    """
+    """Answer whether the database does. What else is away is named: sales go on without it."""
     try:
         degraded = health.degraded()  # asks the database of the mails
     except Error:
@@ -59,9 +57,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For Prometheus on this machine or in METRICS_NETWORKS; for everybody else there is nothing
-    here.
-    """
+    """Answer Prometheus on this machine or in METRICS_NETWORKS; there is nothing for others."""
     through_unknown_proxy = "HTTP_X_FORWARDED_FOR" in request.META and not settings.NUM_PROXIES
     if through_unknown_proxy or not _may_read_metrics(client_address(request)):
         return problem(request, NotFound())

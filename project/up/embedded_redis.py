@@ -1,6 +1,4 @@
-"""The Redis-compatible server that `up` brings along: a real one where there is one, and nothing
-kept on disk.
-"""
+"""The Redis that `up` brings along: a real one where there is one, and nothing kept on disk."""
 
 import secrets
 import shutil

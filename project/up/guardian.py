@@ -1,5 +1,4 @@
-"""Ends what an `up` leaves behind that was itself killed, in the order in which `up` would have
-done it.
+"""End what a killed `up` has left, in the order in which it would have done it.
 
 A process of its own that reads from `up` who runs; the end of that file is the end of `up`. The
 kernel's own means (PR_SET_PDEATHSIG) is not enough: it ends Redis at the same moment as the worker,
@@ -41,7 +40,10 @@ class Guardian:
 
 
 def signal_group(leader: int, number: int) -> bool:
-    """Whether there was anybody in it; macOS refuses where only the dead are left."""
+    """Return whether there was anybody in the group.
+
+    macOS refuses where only the dead are left.
+    """
     try:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):

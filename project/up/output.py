@@ -14,8 +14,9 @@ COLORS = {"api": 32, "worker": 36, "beat": 33, "flower": 35, "redis": 34, "marqu
 
 
 class Output:
-    """Nobody who writes here waits for the terminal: a paused one costs lines, never a booking or
-    the end of `up`.
+    """The terminal. Nobody who writes here waits for it.
+
+    A paused one costs lines, never a booking or the end of `up`.
     """
 
     def __init__(self) -> None:

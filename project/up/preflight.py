@@ -56,8 +56,9 @@ def check_database(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: without the password, and without the options, which may hold
-    another.
+    """Return the URL as it may be shown: without the password and the options.
+
+    Those may hold another.
     """
     url = url.partition("?")[0]
     parts = urlsplit(url)
@@ -68,8 +69,9 @@ def without_password(url: str) -> str:
 
 
 def address_of(host: str, port: int) -> tuple[socket.AddressFamily, str]:
-    """The number that HOST stands for, because granian takes no names; IPv4 first, where a name has
-    both.
+    """Return the number that HOST stands for, because granian takes no names.
+
+    IPv4 first, where a name has both.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

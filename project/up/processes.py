@@ -71,8 +71,9 @@ class Process:
             signal_group(self.popen.pid, signal.SIGKILL)
 
     def reap(self, guardian: Guardian) -> int | None:
-        """The exit code, once, after the process has ended; what it has left in its group is
-        killed.
+        """Return the exit code, once, after the process has ended.
+
+        What it has left in its group is killed.
         """
         if self.popen is None or (code := self.popen.poll()) is None:
             return None
@@ -94,9 +95,7 @@ class Process:
 
 
 class Supervisor:
-    """Keeps processes running inside its `with`, and leaves none behind at its end, however that
-    comes.
-    """
+    """Keep processes running inside its `with`, and leave none when it ends, however that comes."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -122,8 +121,9 @@ class Supervisor:
                 process.start(self.output, self.guardian)
 
     def run(self, until: Callable[[], bool], seconds: float = float("inf")) -> bool:
-        """Keep them running until the condition holds (True), or a stop signal or the end of the
-        seconds (False).
+        """Keep them running until the condition holds, and return True.
+
+        False at a stop signal or the end of the seconds.
         """
         deadline = time.monotonic() + seconds
         while not self.asked and time.monotonic() < deadline:

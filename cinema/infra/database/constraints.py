@@ -1,5 +1,6 @@
-"""A unique constraint over the rows that count alone, so that a long history costs no sale and no
-sweep its index.
+"""A unique constraint over the rows that count alone.
+
+So a long history costs no sale and no sweep its index.
 """
 
 from typing import Any
@@ -10,8 +11,9 @@ from django.db.models import Model, UniqueConstraint
 
 
 class UniqueWhile(UniqueConstraint):
-    """Unique while a nullable marker, which is one of the fields, is set; PostgreSQL and SQLite
-    index no other rows.
+    """Unique while a nullable marker, one of the fields, is set.
+
+    PostgreSQL and SQLite index no other rows.
 
     A condition makes Django skip the constraint on MariaDB, which has no such index, and `include`
     on SQLite too. Each gets what it can do: the rule holds without either, since a NULL is never

@@ -32,15 +32,17 @@ class _Written(NamedTuple):
 
 @cache
 def serves() -> bool:
-    """Whether this is PostgreSQL. Asked of the connection, which stands behind two proxies, it is 2
-    % of a sale.
+    """Return whether this is PostgreSQL.
+
+    Asked of the connection, which is behind two proxies, it is 2 % of a sale.
     """
     return connection.vendor == "postgresql"
 
 
 def rows(sql: str, values: Mapping[str, Any]) -> list[list[Any]]:
-    """What the statement answers to these named values. PostgreSQL alone; raises what a cursor
-    would.
+    """Return what the statement answers to these named values.
+
+    PostgreSQL alone. Raises what a cursor would.
     """
     db = connections[DEFAULT_DB_ALIAS]
     if db.execute_wrappers or db.force_debug_cursor:  # somebody counts or looks at the statements
@@ -64,8 +66,9 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[list[Any]]:
 
 
 def _asked(server: pq.abc.PGconn, written: _Written, values: list[bytes | None]) -> pq.abc.PGresult:
-    """Prepared where it is not yet: by a new connection, or behind a ROLLBACK, at which psycopg
-    lets go of all.
+    """Ask, and prepare the statement first where it is not yet.
+
+    That is on a new connection, and after a ROLLBACK, at which psycopg lets go of all.
     """
     if (
         server.transaction_status != pq.TransactionStatus.IDLE

@@ -31,9 +31,7 @@ class Part(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """The mails that are owed: how long the oldest has been, 0 if none is, and how many are tried
-    again.
-    """
+    """The mails that are owed: the age of the oldest, 0 if none is, and how many are tried again."""
 
     oldest_seconds: float
     put_off: int
@@ -54,8 +52,9 @@ def of_redis(seen: Seen | None) -> list[Part]:
 
 
 def mail(owed: Owed) -> Part:
-    """Green until a mail is refused, tried again, or late; a server that is away is told within
-    half a minute.
+    """Return the mails' part: green until one is refused, tried again, or late.
+
+    A mail server that is away shows within half a minute.
     """
     told = []
     if refused := refused_mails():
@@ -81,9 +80,7 @@ def refused_mails() -> int:
 
 
 def owed_mails() -> Owed:
-    """Of all that are owed: the oldest is put off the furthest, so those that are due first do not
-    tell of it.
-    """
+    """Ask about all that are owed: the oldest is put off the furthest, and not among the first due."""
     asked = {"oldest": Min("at"), "put_off": Count("pk", filter=TRIED_AGAIN)}
     told = [rows.objects.owed().aggregate(**asked) for rows in outbox.kinds().values()]
     oldest = max((_seconds_since(kind["oldest"]) for kind in told if kind["oldest"]), default=0.0)

@@ -1,4 +1,4 @@
-"""What workers and beat tell Redis of themselves, and what Redis knows of them.
+"""What workers and beat report to Redis, and what Redis knows of them.
 
 A worker tells every two seconds that it lives, and takes its name away when it ends well. One that
 was killed stays listed: it reads as silent, or as killed and back once another of its name has
@@ -44,8 +44,9 @@ return {redis.call('TIME')[1], redis.call('GET', KEYS[4]) or '', redis.call('GET
 
 
 class Seen(NamedTuple):
-    """What Redis tells; ages are in seconds. `killed` counts workers, or processes of one, that
-    came back.
+    """What Redis knows; ages are in seconds.
+
+    `killed` counts workers, or processes of one, that came back.
     """
 
     workers: dict[str, float]
@@ -65,21 +66,22 @@ class Seen(NamedTuple):
 
 
 def worker_lives(name: str, *, starts: bool = False) -> bool:
-    """Whether Redis heard of it. One that `starts` and stands in the list was killed before."""
+    """Report a worker, and return whether Redis heard it.
+
+    One that `starts` and is in the list already was killed before.
+    """
     keys = (WORKERS, BACK, KILLED)
     answer = redis.ask("EVAL", LIVES, len(keys), *keys, name, int(starts), FORGOTTEN_SECONDS)
     return answer is not None
 
 
 def worker_ends(name: str) -> None:
-    """It ends well: nobody is to look for it."""
+    """Report an orderly end, so that nobody looks for the worker."""
     redis.ask("ZREM", WORKERS, name)
 
 
 def worker_lost_a_process(name: str, successor: int) -> bool:
-    """Killed by the machine or by a time limit, and another has taken its place. Told twice, it is
-    counted once.
-    """
+    """Report a killed process whose place another has taken. A repeated report counts once."""
     process = f"a process of {name} (now {successor})"
     return redis.ask("EVAL", LOST, 2, BACK, KILLED, process) is not None
 

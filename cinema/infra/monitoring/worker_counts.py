@@ -1,5 +1,4 @@
-"""What the workers count, added up in Redis: nobody asks a worker for /metrics, and one that has
-ended tells no more.
+"""What the workers count, added up in Redis: nobody can ask a worker for /metrics.
 
 After each task a process adds what it has counted since its last one, zeros as well: a rate needs
 one to begin with, and a Redis that was flushed has lost it. Every API process exposes the same
@@ -45,7 +44,7 @@ def begin() -> None:
 
 
 def add(task: str) -> None:
-    """Behind a task's end. What Redis does not take is added behind a later one."""
+    """Add what was counted, after a task. What Redis does not take is added after a later one."""
     _share(ended=task)
 
 
@@ -87,9 +86,7 @@ def _counted() -> dict[bytes, float]:
 
 
 def _families(pairs: list[tuple[bytes, bytes]]) -> list[Metric]:
-    """Samples under the metrics that they belong to; a name that this version does not know is left
-    out.
-    """
+    """Return samples under their metrics; a name that this version does not know is left out."""
     known = {
         name: family
         for metric in OF_WORKERS

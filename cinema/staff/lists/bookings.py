@@ -76,9 +76,7 @@ class BookingAdmin(ReadOnly):
     actions_detail = ("seat_map",)
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Of an action Django asks twice: what its words mean is looked up once, by a query for
-        each.
-        """
+        """Look up once what the words mean; Django asks twice about an action."""
         if not hasattr(request, "meant"):
             request.meant = search.bookings(
                 search_term, sees=request.user.has_perm("cinema.view_user")
@@ -208,9 +206,7 @@ class BookingEventAdmin(ReadOnly):
         return found, False
 
     def has_send_permission(self, request: HttpRequest) -> bool:
-        """Who may cancel a booking may mail its customer again; an event itself is nobody's to
-        change.
-        """
+        """Let whoever may cancel a booking mail its customer again; nobody changes an event itself."""
         return request.user.has_perm("cinema.change_booking")
 
     @admin.action(description="Send the mail again, if it failed", permissions=["send"])

@@ -1,6 +1,4 @@
-"""Bookings as CSV for a spreadsheet, streamed: however many there are, a few thousand are in
-memory.
-"""
+"""Bookings as CSV for a spreadsheet, streamed: a few thousand are in memory at a time."""
 
 import csv
 from collections.abc import Iterator
@@ -49,7 +47,7 @@ def bookings_csv(rows: QuerySet[Booking], *, with_customers: bool) -> StreamingH
 
 
 def safe(value: Any) -> str:
-    """As text that no spreadsheet runs: a username may begin with what starts a formula."""
+    """Return text that no spreadsheet runs: a username may begin with what starts a formula."""
     text = str(value)
     return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith(FORMULA) else text
 

@@ -32,8 +32,9 @@ class Choice(admin.SimpleListFilter):
 
 
 class DayFilter(Choice):
-    """Days of the cinema's own time zone. (`date_hierarchy` needs time zone tables that a MariaDB
-    may not have.)
+    """Days of the cinema's own time zone.
+
+    `date_hierarchy` needs time zone tables that a MariaDB may not have.
     """
 
     title, parameter_name, field = "day of the show", "day", "date_time"

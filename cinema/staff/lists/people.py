@@ -65,9 +65,7 @@ class UserAdmin(EditedTogether, UserAdminBase):
         return queryset & search.customers(search_term), False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The walk-in account is nobody's: with a password or another name its bookings would be
-        somebody's.
-        """
+        """Keep the walk-in account: with a password or another name its bookings were somebody's."""
         return not is_walk_in(obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

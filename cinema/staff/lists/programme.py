@@ -1,6 +1,4 @@
-"""The programme, as staff see and edit it: films, screens, shows; shows are copied to other days by
-an action.
-"""
+"""The programme, as staff see and edit it: films, screens, and shows, which can be copied."""
 
 from __future__ import annotations
 

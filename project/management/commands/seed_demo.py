@@ -174,8 +174,9 @@ def plan(today: date, moment: datetime, *, first_show: bool) -> list[Slot]:
 
 
 def in_the_way(other: Show, show: Show) -> bool:
-    """A cancelled show leaves its screen to others, but its own place in the plan is not filled
-    again.
+    """Return whether the other show keeps this one from being added.
+
+    A cancelled show leaves its screen to others, but its own place in the plan is not filled again.
     """
     if other.screen_id != show.screen_id:
         return False
@@ -230,9 +231,7 @@ def of_customer(customer: User, shows: list[Show], moment: datetime) -> Iterator
 
 
 def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
-    """Walk-ins in every hall but that of show 1, the more the sooner its show: a programme that
-    sells.
-    """
+    """Yield walk-ins in every hall but that of show 1, the more the sooner its show."""
     walk_in, clerk = User.objects.walk_in(), User.objects.filter(username="boxoffice").first()
     of_customer = {place: set(seats) for place, seats in BOOKED_SEATS}
     for place, show in enumerate(shows[1:], 1):

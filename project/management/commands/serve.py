@@ -61,9 +61,7 @@ def environment() -> dict[str, str]:
 
 
 def emptied(folder: Path) -> Path:
-    """A folder per port in there, so that a server empties its own counters at its start and never
-    another's.
-    """
+    """Empty the port's own folder, so that a server never empties another's counters."""
     own = folder.resolve() / str(settings.PORT)
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
