@@ -26,9 +26,8 @@ BASE_DIR = Path(__file__).resolve().parent
 LOCK = BASE_DIR / "project" / "requirements.lock"
 VENV = BASE_DIR / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-STAMP = (
-    VENV / "marquee.lock"
-)  # the lock's bytes after a finished install, empty while one is under way
+# the lock's bytes after a finished install, empty while one is under way
+STAMP = VENV / "marquee.lock"
 
 
 def main() -> None:
@@ -109,9 +108,8 @@ def install(kept_open: tuple[int, ...]) -> None:
     if is_stamped() and not in_venv():
         return  # by the start that this one has waited for
     wanted = LOCK.read_bytes()
-    interpreter = (
-        getattr(sys, "_base_executable", None) or sys.executable
-    )  # .venv itself has no pip
+    # .venv itself has no pip
+    interpreter = getattr(sys, "_base_executable", None) or sys.executable
     pip = [sys.executable if importlib.util.find_spec("pip") else interpreter, "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True).returncode:  # noqa: S603 - this interpreter's own
         sys.exit(
@@ -154,9 +152,8 @@ def run_django() -> None:
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
     try:
-        importlib.import_module(
-            os.environ["DJANGO_SETTINGS_MODULE"]
-        )  # some commands of Django's would hide its errors
+        # some commands of Django's would hide its errors
+        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit("marquee: " + " ".join(str(error).split()))

@@ -143,7 +143,7 @@ EMAIL_TIMEOUT = max(1, MAIL_LEASE_SECONDS // 12)  # a conversation has about ten
 
 SILENCED_SYSTEM_CHECKS = [
     "models.W037",  # MariaDB builds our partial indexes whole: larger there, and as right
-    "axes.W002",  # its middleware would stand in every call; our logins tell a lock-out themselves
+    "axes.W002",  # its middleware would stand in every call; our logins answer a lock-out themselves
 ]
 
 LOGIN_REDIRECT_URL = "admin:index"  # of who opens the login page by itself

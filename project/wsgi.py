@@ -43,9 +43,8 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         try:
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         except OSError:
-            environ["CONTENT_LENGTH"] = (
-                "cut off"  # refused by RequestMiddleware: half a body is not acted upon
-            )
+            # refused by RequestMiddleware: half a body is not acted upon
+            environ["CONTENT_LENGTH"] = "cut off"
         else:
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return handler(environ, start_response)

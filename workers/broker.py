@@ -10,7 +10,7 @@ class QoS(redis.QoS):
 
     Kombu logs an acknowledgement that fails and goes on counting the message as under way. With two
     of those, which is the prefetch limit, a worker would be idle until somebody restarts it. The
-    message comes once more, behind the visibility time-out, and finds its mail sent.
+    message comes once more, after the visibility time-out, and finds its mail sent.
     """
 
     def ack(self, delivery_tag: str) -> None:

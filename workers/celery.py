@@ -28,11 +28,12 @@ from workers.broker import forgive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
+# the database or the broker: the next tick tries again
 AWAY = (
     OperationalError,
     InterfaceError,
     BrokerError,
-)  # the database or the broker: the next tick tries again
+)
 TASK_SECONDS = 120
 # Both below the lease, so that a conversation has ended before another worker may send the mail:
 # the soft limit stops a server that drips bytes and would outlast every time-out of a single

@@ -35,9 +35,8 @@ def worker_lives(sender: Any, **_: Any) -> None:
     name = sender.eventer.hostname
     if not _heard_of and heartbeats.worker_lives(name, starts=True):
         _heard_of = True
-        atexit.register(
-            heartbeats.worker_ends, name
-        )  # Celery's own signal is not sent at every orderly end
+        # Celery's own signal is not sent at every orderly end
+        atexit.register(heartbeats.worker_ends, name)
     else:
         heartbeats.worker_lives(name)
 
@@ -48,7 +47,7 @@ def process_begins(sender: str, **_: Any) -> None:
 
     The first ones are forked before the first heartbeat, so a later one is such.
 
-    A machine that is so full that it kills may be slow to answer, too: it is told again, but only
+    A machine that is so full that it kills may be slow to answer, too: it is reported again, but only
     for a second or so.
     """
     if _heard_of and not _replaces:

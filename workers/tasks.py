@@ -21,9 +21,8 @@ MAILS_PER_SWEEP = 500
 HOLDS_PER_BATCH, BATCHES_PER_TICK = 500, 200  # a batch locks its rows for some 20 ms
 HELP_SECONDS = 5  # after that the first is done
 CUSTOMERS_PER_BATCH = 50
-CANCELLING_SECONDS = (
-    4  # the next tick goes on: holds and mails of others do not wait for a whole hall
-)
+# the next tick goes on: holds and mails of others do not wait for a whole hall
+CANCELLING_SECONDS = 4
 
 
 @app.task  # type: ignore[untyped-decorator]

@@ -15,7 +15,7 @@ from workers.celery import AWAY
 
 log = structlog.get_logger("marquee.task")
 _began: dict[str, float] = {}
-_failed = ""  # the last one: of a task at its hard time limit Celery tells twice
+_failed = ""  # the last one: of a task at its hard time limit Celery reports twice
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -27,9 +27,8 @@ def process_begins(**_: Any) -> None:
 def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
     _began[task_id] = time.perf_counter()
     name = _short(task.name)
-    metrics.TASK_FAILURES.labels(
-        name
-    )  # a zero to begin with, so that the first failure is an increase
+    # a zero to begin with, so that the first failure is an increase
+    metrics.TASK_FAILURES.labels(name)
     logs.carry(**_about(name, task_id, kwargs))
 
 
@@ -47,7 +46,7 @@ def fails(
 ) -> None:
     """Celery's own line would quote the exception, which may quote a customer.
 
-    Of a task that was killed at its time limit the worker's main process tells, where no task ends
+    Of a task that was killed at its time limit the worker's main process reports, where no task ends
     and nothing is carried: so the line says all by itself, and the count is shared at once.
     """
     global _failed

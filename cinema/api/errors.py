@@ -22,7 +22,7 @@ log = structlog.get_logger("marquee.api")
 def body_of(refusal: Refusal, request_id: str) -> bytes:
     """Return the refusal as RFC 9457 has it: a sentence for a person, a code for a program."""
     code = refusal.code
-    told = {
+    payload = {
         "type": f"urn:marquee:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": refusal.status,
@@ -31,7 +31,7 @@ def body_of(refusal: Refusal, request_id: str) -> bytes:
         "request_id": request_id,
         **refusal.extra,
     }
-    return orjson.dumps(told)
+    return orjson.dumps(payload)
 
 
 def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
@@ -49,15 +49,14 @@ def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 def register(api: NinjaAPI) -> None:
     """Register a handler for every exception that a call may end with."""
-    told: dict[type[Exception], Callable[[HttpRequest, Any], Refusal]] = {
+    # the client went away in the middle of its body
+    refusals: dict[type[Exception], Callable[[HttpRequest, Any], Refusal]] = {
         Refusal: lambda _, error: error,
         Http404: lambda *_: errors.NotFound(),
         AuthenticationError: lambda *_: errors.NotAuthenticated(),
         SuspiciousOperation: lambda *_: errors.BadRequest(),
         RequestDataTooBig: lambda *_: errors.BodyTooLarge(),
-        UnreadablePostError: lambda *_: (
-            errors.BadRequest()
-        ),  # the client went away in the middle of its body
+        UnreadablePostError: lambda *_: errors.BadRequest(),
         HttpError: _of_http_error,
         ValidationError: _of_validation,
         OperationalError: _of_outage,
@@ -65,7 +64,7 @@ def register(api: NinjaAPI) -> None:
         InternalError: _of_outage,  # a transaction that the server ended, a standby that only reads
         Exception: _of_defect,
     }
-    for kind, refusal in told.items():
+    for kind, refusal in refusals.items():
         api.add_exception_handler(kind, _handler(refusal))
 
 
@@ -140,10 +139,10 @@ def _declared(kinds: list[type[Refusal]]) -> dict[str, Any]:
 
 def _example(kind: type[Refusal]) -> dict[str, Any]:
     title = kind.code.replace("_", " ").capitalize()
-    told = {
+    payload = {
         "type": f"urn:marquee:problem:{kind.code}",
         "title": title,
         "status": kind.status,
         "detail": kind.detail,
     }
-    return told | {"code": kind.code, "request_id": "5f1c6a0e8f0b4a07"}
+    return payload | {"code": kind.code, "request_id": "5f1c6a0e8f0b4a07"}

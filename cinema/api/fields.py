@@ -35,9 +35,8 @@ def _canonical_username(name: str) -> str:
 
 def _canonical_email(email: str) -> str:
     email = User.objects.normalize_email(email)
-    if (
-        not email.isascii()
-    ):  # two spellings of a domain may be two owners: no library of ours knows them all
+    # two spellings of a domain may be two owners: no library of ours knows them all
+    if not email.isascii():
         raise ValueError("must be written in ASCII, the domain as xn--…")
     try:
         validate_email(email)

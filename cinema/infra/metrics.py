@@ -57,13 +57,14 @@ TASK_SECONDS = Histogram(
 )
 TASK_FAILURES = Counter("marquee_task_failures", "Tasks that ended with an error", ["task"])
 
+# what workers count, too
 OF_WORKERS = (
     BOOKINGS,
     MAILS,
     TASK_SECONDS,
     TASK_FAILURES,
     REDIS_FAILURES,
-)  # what workers count, too
+)
 
 _bookings: dict[tuple[str, str], Counter] = {}
 

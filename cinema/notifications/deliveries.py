@@ -93,11 +93,11 @@ def send_again(rows: OwedQuerySet) -> int:
     failed = rows.model.objects.failed().filter(pk__in=list(rows.values_list("pk", flat=True)))
     if rows.model is BookingEvent:
         later = BookingEvent.objects.filter(booking=OuterRef("booking"), pk__gt=OuterRef("pk"))
-        told = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
-        told |= Q(mailed_with__mail_sent_at__isnull=False) | Q(
+        was_sent = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
+        was_sent |= Q(mailed_with__mail_sent_at__isnull=False) | Q(
             mailed_with__mail_due_at__isnull=False
         )
-        failed = failed.filter(~Exists(later.filter(told))).exclude(
+        failed = failed.filter(~Exists(later.filter(was_sent))).exclude(
             is_walk_in("booking__user")
         )  # owed nothing
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")

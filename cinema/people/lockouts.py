@@ -36,9 +36,8 @@ class Backend(AxesBackend):  # type: ignore[misc]
         super().authenticate(request, username, password)  # a locked pair costs no hash
         user = ModelBackend.authenticate(self, request, username, password)
         if user is not None:
-            super().authenticate(
-                request, username, password
-            )  # guesses beside this one may have locked it meanwhile
+            # guesses beside this one may have locked it meanwhile
+            super().authenticate(request, username, password)
             _pair(request, username).delete()
         return user
 
@@ -73,9 +72,8 @@ def require_open(request: HttpRequest | None) -> None:
         return
     attempt = _pair(request, request.axes_credentials["username"]).first()  # type: ignore[union-attr]
     until = locked_until(attempt) if attempt else None
-    seconds = (
-        ceil((until - timezone.now()).total_seconds()) if until else 1
-    )  # staff have cleared it just now
+    # staff have cleared it just now
+    seconds = ceil((until - timezone.now()).total_seconds()) if until else 1
     wait = f"{ceil(seconds / 60)} minutes" if seconds > 60 else "a minute"
     raise Throttled(
         f"Too many wrong passwords for this username. Wait {wait}, then try again.",

@@ -49,9 +49,8 @@ def read(raw: str, kind: str) -> Claims:
     return claims
 
 
-@lru_cache(
-    REMEMBERED
-)  # by the whole token; a refusal is not remembered, and expiry is asked at every hit
+# by the whole token; a refusal is not remembered, and expiry is asked at every hit
+@lru_cache(REMEMBERED)
 def _claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
     claims = _verified(raw, keys)
     ids, exp, jti = [claims.get("user_id"), claims.get("sid")], claims["exp"], claims["jti"]

@@ -16,10 +16,11 @@ from django.utils import timezone
 from cinema.programme.days import bounds_of_day
 
 LONGEST_FILM_MINUTES = 24 * 60
+# near the calendar's ends, times have no time zone and no end of the film
 FIRST_YEAR, LAST_YEAR = (
     1900,
     2999,
-)  # near the calendar's ends, times have no time zone and no end of the film
+)
 MOST_SEATS = 10_000
 
 
@@ -127,9 +128,8 @@ class Show(models.Model):
         related_name="+",
         db_index=False,
     )
-    live_when_cancelled = models.PositiveIntegerField(
-        null=True, editable=False
-    )  # how many bookings were
+    # how many bookings were
+    live_when_cancelled = models.PositiveIntegerField(null=True, editable=False)
     cancel_request_id = models.CharField(
         max_length=64, blank=True, default="", db_default="", editable=False
     )

@@ -101,7 +101,7 @@ def cancel_show(caller: Caller, show_id: int) -> Show:
     """Cancel a whole show, as staff. From the answer on nothing of it is sold (ShowCancelled).
 
     Its bookings are cancelled by `cancel_bookings_of_cancelled_shows`, which the beat calls;
-    `Show.progress` tells how far it is. Again, it is the same answer and changes nothing. Raises
+    `Show.progress` says how far it is. Again, it is the same answer and changes nothing. Raises
     NotFound, ShowStarted, SeatContended.
     """
     try:

@@ -76,9 +76,8 @@ class Booking(models.Model):
     user = models.ForeignKey(User, models.PROTECT, related_name="bookings", db_index=False)
     show = models.ForeignKey(Show, models.PROTECT, related_name="bookings", db_index=False)
     status = models.CharField(max_length=9, choices=Status)
-    holding = models.BooleanField(
-        null=True, editable=False
-    )  # NULL unless pending: one hold a customer and show
+    # NULL unless pending: one hold a customer and show
+    holding = models.BooleanField(null=True, editable=False)
     reference = models.CharField(max_length=10, default=new_reference, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -96,10 +95,9 @@ class Booking(models.Model):
                 name="booking_stale", fields=["holding", "expires_at"], condition=Q(holding=True)
             ),
         ]
+        # unique=True made two indexes
         constraints = [
-            models.UniqueConstraint(
-                name="booking_reference", fields=["reference"]
-            ),  # unique=True made two indexes
+            models.UniqueConstraint(name="booking_reference", fields=["reference"]),
             UniqueWhile(
                 name="booking_one_hold",
                 fields=["show", "user", "holding"],
@@ -141,22 +139,20 @@ class BookingSeat(models.Model):
     show = models.ForeignKey(Show, models.PROTECT, related_name="seats", db_index=False)
     seat_number = models.PositiveIntegerField()
     taken = models.BooleanField(null=True, default=True)
-    held_until = models.DateTimeField(
-        null=True
-    )  # the booking's expires_at, so that counting seats needs no join
+    # the booking's expires_at, so that counting seats needs no join
+    held_until = models.DateTimeField(null=True)
 
     objects = SeatQuerySet.as_manager()
 
     class Meta:
         ordering = ["seat_number"]
+        # maps and counts read no more: in the table a show's seats lie scattered
         constraints = [
             UniqueWhile(
                 name="seat_sold_once",
                 fields=["show", "taken", "seat_number"],
                 condition=Q(taken=True),
-                include=[
-                    "held_until"
-                ],  # maps and counts read no more: in the table a show's seats lie scattered
+                include=["held_until"],
             ),
             models.CheckConstraint(name="seat_number_from_one", condition=Q(seat_number__gte=1)),
             models.CheckConstraint(

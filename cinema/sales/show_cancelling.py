@@ -68,7 +68,7 @@ def customers_left(limit: int) -> list[tuple[int, int]]:
 def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
     """Cancel what this customer has of this cancelled show; return how many bookings, which seats.
 
-    All or none, since they are told in one mail: where somebody else is at one of them, a later
+    All or none, since one mail names them: where somebody else is at one of them, a later
     sweep comes back.
     """
     show = step_by_step.locked_show(show_id)

@@ -82,13 +82,13 @@ class BookingSnapshot:
         A field that an older version did not write is None, and one that only a newer version
         knows is left out: both may run at once during an upgrade.
         """
-        told = orjson.loads(body)
-        show = ShowSnapshot(**_known(ShowSnapshot, told["show"]))
-        return cls(**_known(cls, told) | {"show": show})
+        values = orjson.loads(body)
+        show = ShowSnapshot(**_known(ShowSnapshot, values["show"]))
+        return cls(**_known(cls, values) | {"show": show})
 
 
-def _known(kind: Any, told: dict[str, Any]) -> dict[str, Any]:
-    return {field.name: told.get(field.name) for field in fields(kind)}
+def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: values.get(field.name) for field in fields(kind)}
 
 
 class Ended(StrEnum):

@@ -12,12 +12,13 @@ from html import escape
 from math import ceil, sqrt
 from typing import NamedTuple
 
+# of the seats' grid; the room for row numbers, for legend and screen
 PITCH, LEFT, TOP, BOTTOM = (
     24,
     44,
     86,
     16,
-)  # of the seats' grid; the room for row numbers, for legend and screen
+)
 NARROWEST, WIDEST = 8, 60  # seats in a row
 NUMBERED = 30  # seats in a row up to which a seat's number is readable in it
 SQUARE = "m3 0h14q3 0 3 3v14q0 3-3 3h-14q-3 0-3-3v-14q0-3 3-3z"

@@ -2,7 +2,7 @@
 
 Each part is for who may see its rows by Django's permissions. Each costs a few queries that read
 tonight, the last two weeks or what is owed, and never the whole table. Where two weeks are a
-million bookings, the page does not wait for their sum: it is fetched behind it. What changes by the
+million bookings, the page does not wait for their sum: it is fetched afterwards. What changes by the
 minute (`live_parts`) is fetched again while the page is open.
 """
 
@@ -146,7 +146,7 @@ def cancelling() -> list[Context]:
 
 
 def _progress(show: Any) -> Progress:
-    """`Show.progress` asks for each show; here one statement has told what is `left` of all."""
+    """`Show.progress` asks for each show; here one statement has counted what is `left` of all."""
     total = max(show.live_when_cancelled or 0, show.left)
     return Progress(total - show.left, total)
 

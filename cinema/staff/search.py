@@ -17,9 +17,8 @@ from cinema.programme.models import Movie, Show
 from cinema.sales.models import Booking
 
 MOST_CUSTOMERS = 500  # the newest: of a word that fits more of them, a clerk types more letters
-MOST_WORDS = (
-    5  # those behind them are left out, as each is asked about: somebody may paste a whole mail
-)
+# those behind them are left out, as each is asked about: somebody may paste a whole mail
+MOST_WORDS = 5
 
 
 def customers(typed: str, *, sees: bool = True) -> QuerySet[User]:
@@ -70,9 +69,8 @@ def bookings(typed: str, *, sees: bool) -> Q:
         and_,
         [_led_to_by(word, films, sees) for word, films in zip(words, _films(words), strict=True)],
     )
-    if (
-        len(words) > 1
-    ):  # of each word of a common name alone, the one who is meant may be too old an account
+    # of each word of a common name alone, the one who is meant may be too old an account
+    if len(words) > 1:
         found |= Q(user__in=_newest(typed, sees))
     return found
 

@@ -78,9 +78,8 @@ def redis(name: str) -> str:
             parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0 and number
         )
         pool = ConnectionPool.from_url(url or "redis://")
-        pool.connection_class(
-            **pool.connection_kwargs
-        )  # connects to nothing; an odd option would fail at each call
+        # connects to nothing; an odd option would fail at each call
+        pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError):
         known = False
     if not known:
@@ -177,9 +176,8 @@ def database(url: str) -> dict[str, Any]:
             "timeout": 3,
             "init_command": "PRAGMA journal_mode=WAL;",
         }
-        parsed["TEST"] = {
-            "NAME": f"{parsed['NAME']}.test"
-        }  # a file: in memory there is nothing to race for
+        # a file: in memory there is nothing to race for
+        parsed["TEST"] = {"NAME": f"{parsed['NAME']}.test"}
     elif engine == "postgresql":
         # Time-outs, so that a frozen client cannot keep seats: its locks end with its transaction.
         options |= {

@@ -3,7 +3,7 @@
 They go to standard error.
 
 What passes through the standard library's loggers (Django's, Celery's, the server's) takes the same
-way. Of an exception the kind and the place are told, and never its words: a database's, say, quote
+way. Of an exception the kind and the place are kept, and never its words: a database's, say, quote
 what a customer typed.
 """
 
@@ -22,7 +22,7 @@ from cinema.infra import logs
 
 # Their words hold paths, queries, referrers and host names: kind and place of the error say enough.
 QUOTING = ("django.request", "django.security")
-# RequestMiddleware writes a request's line; `axes` names who tries to log in; tasks tell of their
+# RequestMiddleware writes a request's line; `axes` names who tries to log in; tasks log their
 # end themselves.
 LOGGERS: dict[str, Any] = {
     "django": {"handlers": [], "level": "INFO"},

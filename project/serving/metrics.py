@@ -1,7 +1,7 @@
 """What `/metrics` answers: counters of all processes and workers, and what is asked right now.
 
 Nothing here is waited for: Redis stands behind its breaker, and a database that does not answer in
-DATABASE_SECONDS is left out and told as down. What is asked of Redis and the database is the same
+DATABASE_SECONDS is left out and shown as down. What is asked of Redis and the database is the same
 on every machine: a query takes the maximum over them.
 """
 
@@ -50,9 +50,10 @@ def exposition() -> bytes:
 
 class _Everything:
     def collect(self) -> Iterator[Metric]:
-        seen, told = heartbeats.look(), worker_counts.read()
+        seen = heartbeats.look()
+        tallies = worker_counts.read()
         families = {family.name: family for family in _of_processes()}
-        for family in told.families if told else []:
+        for family in tallies.families if tallies else []:
             families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             families[family.name].samples += family.samples
         yield from families.values()
@@ -60,12 +61,12 @@ class _Everything:
         yield _up(health.of_redis(seen), figures)
         if seen:
             yield from _of_redis(seen)
-        if told:
+        if tallies:
             yield _gauge(
                 "marquee_task_age_seconds",
                 "Seconds since a worker last ended this task",
                 "task",
-                told.last_runs,
+                tallies.last_runs,
             )
         yield from figures[1] if figures else []
 
@@ -95,10 +96,12 @@ def _lives(pid: int) -> bool:
 
 def _up(parts: list[Part], figures: tuple[Part, list[Metric]] | None) -> Metric:
     """One sample a part: 1 while it is as it should be. Of the mails only the database knows."""
-    told = {part.name: float(part.ok) for part in parts} | {"database": float(figures is not None)}
+    states = {part.name: float(part.ok) for part in parts} | {
+        "database": float(figures is not None)
+    }
     if figures:
-        told["mail"] = float(figures[0].ok)
-    return _gauge("marquee_up", "Whether this part of the house is as it should be", "part", told)
+        states["mail"] = float(figures[0].ok)
+    return _gauge("marquee_up", "Whether this part of the house is as it should be", "part", states)
 
 
 def _of_redis(seen: Seen) -> Iterator[Metric]:
@@ -167,18 +170,18 @@ def _connections() -> Iterator[Metric]:
             (allowed,) = cursor.fetchone()
         else:
             return
-    told = {"used": float(used), "allowed": float(allowed)}
+    connections = {"used": float(used), "allowed": float(allowed)}
     yield _gauge(
         "marquee_database_connections",
         "The database's pool of connections, of everybody",
         "state",
-        told,
+        connections,
     )
 
 
-def _gauge(name: str, about: str, label: str, told: Labelled) -> Metric:
+def _gauge(name: str, about: str, label: str, figures: Labelled) -> Metric:
     family = GaugeMetricFamily(name, about, labels=[label])
-    for value, figure in told.items():
+    for value, figure in figures.items():
         family.add_metric([value], figure)
     return family
 

@@ -113,11 +113,11 @@ def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Answer what never reached a handler (unknown path, wrong method) like everything else."""
     if response.headers.get("Content-Type") == PROBLEM_JSON:
         return response
-    told = problem(request, DJANGO_REFUSES.get(response.status_code, errors.Defect)())
+    answer = problem(request, DJANGO_REFUSES.get(response.status_code, errors.Defect)())
     for name, value in response.items():  # Allow, and what a browser needs to read it
-        told.headers.setdefault(name, value)
-    told.headers.pop("Content-Length", None)
-    return told
+        answer.headers.setdefault(name, value)
+    answer.headers.pop("Content-Length", None)
+    return answer
 
 
 def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
@@ -129,11 +129,13 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     requests.inc()
     latency.observe(seconds)
     if log.is_enabled_for(INFO):
-        told: dict[str, Any] = {"code": code} if code else {}
+        fields: dict[str, Any] = {"code": code} if code else {}
         if staff := _staff(request):
-            told["user_id"] = staff
+            fields["user_id"] = staff
         ms = round(seconds * 1000, 1)
-        log.info("request", method=method, route=route, status=response.status_code, ms=ms, **told)
+        log.info(
+            "request", method=method, route=route, status=response.status_code, ms=ms, **fields
+        )
 
 
 def _counted(labels: tuple[str, str, int, str]) -> tuple[Counter, Histogram]:

@@ -5,7 +5,7 @@ where a client would wait until its patience ends, for an answer that nobody rea
 process looks at that queue: while more than WAITING stand in it, it accepts those and answers 503
 with Retry-After. Who was let in never meets it.
 
-Linux alone tells how many wait; elsewhere nobody stands at the door, and clients wait as before.
+Linux alone says how many wait; elsewhere nobody stands at the door, and clients wait as before.
 """
 
 import socket
@@ -29,9 +29,8 @@ LOOKS_EVERY_SECONDS = 0.05
 LISTENS_WITHIN_SECONDS = 60
 # then the others get the interpreter: a refused client that comes again at once must not use it up
 AT_ONCE = 64
-TCP_INFO_ACCEPT_QUEUE = struct.Struct(
-    "24xI"
-)  # tcpi_unacked, which of a listening socket is how many wait
+# tcpi_unacked, which of a listening socket is how many wait
+TCP_INFO_ACCEPT_QUEUE = struct.Struct("24xI")
 REFUSED = Counter(
     "marquee_connections_refused", "Connections answered 503 because the queue was full"
 )

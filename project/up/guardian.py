@@ -28,7 +28,7 @@ class Guardian:
             start_new_session=True,
         )
 
-    def tell(self, leader: int, turn: int) -> None:
+    def note(self, leader: int, turn: int) -> None:
         if self.popen.stdin:
             with suppress(BrokenPipeError):  # it has been killed: `up` goes on without
                 self.popen.stdin.write(f"{leader} {turn}\n".encode())
@@ -62,15 +62,13 @@ def read_until_the_end(lines: Iterable[str]) -> dict[int, int]:
 def end(leaders: list[int]) -> None:
     for leader in leaders:
         with suppress(ProcessLookupError):
-            os.kill(
-                leader, signal.SIGTERM
-            )  # the leader alone: it knows how to end what it has forked
+            # the leader alone: it knows how to end what it has forked
+            os.kill(leader, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     while leaders and time.monotonic() < deadline:
         time.sleep(0.1)
-        leaders = [
-            leader for leader in leaders if signal_group(leader, 0)
-        ]  # a free number may become another's
+        # a free number may become another's
+        leaders = [leader for leader in leaders if signal_group(leader, 0)]
     for leader in leaders:
         signal_group(leader, signal.SIGKILL)
 

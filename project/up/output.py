@@ -74,8 +74,7 @@ class Output:
     def _put(self, data: bytes) -> None:
         # Past sys.stdout: the end of the interpreter would wait for, or die of, a lock that this
         # thread holds.
-        with suppress(
-            OSError
-        ):  # the terminal has been closed, and the children are still to be ended
+        # the terminal has been closed, and the children are still to be ended
+        with suppress(OSError):
             while data:
                 data = data[os.write(1, data) :]

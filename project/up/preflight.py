@@ -17,9 +17,8 @@ from django.db import connection
 if sys.platform != "win32":
     import fcntl
 
-PATIENCE_SECONDS = (
-    15.0  # for what an `up` that was killed has left: its processes take their grace as well
-)
+# for what an `up` that was killed has left: its processes take their grace as well
+PATIENCE_SECONDS = 15.0
 
 
 @contextmanager

@@ -27,9 +27,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def on_stop_signals(handler: Callable[[int, FrameType | None], Any]) -> None:
     for number in STOP_SIGNALS:
-        if (
-            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-        ):  # nohup stays nohup
+        # nohup stays nohup
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
@@ -55,7 +54,7 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        guardian.tell(self.popen.pid, LAST if self.outlives else FIRST)
+        guardian.note(self.popen.pid, LAST if self.outlives else FIRST)
         self.born = time.monotonic()
         if self.popen.stdout:
             output.follow(self.name, self.popen.stdout, self.unsaid)
@@ -77,10 +76,9 @@ class Process:
         """
         if self.popen is None or (code := self.popen.poll()) is None:
             return None
-        signal_group(
-            self.popen.pid, signal.SIGKILL
-        )  # now: once the group is empty, the number may become another's
-        guardian.tell(self.popen.pid, GONE)
+        # now: once the group is empty, the number may become another's
+        signal_group(self.popen.pid, signal.SIGKILL)
+        guardian.note(self.popen.pid, GONE)
         self.popen = None
         return code
 
@@ -134,9 +132,8 @@ class Supervisor:
         return False
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self.asked.append(
-            number
-        )  # and no more: anything else could meet itself in the interrupted code
+        # and no more: anything else could meet itself in the interrupted code
+        self.asked.append(number)
 
     def _look_after_all(self) -> None:
         for process in self.processes:

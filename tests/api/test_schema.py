@@ -42,9 +42,8 @@ from tests.support.services import free_port, wait_for_port
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-IN_CI = (
-    os.environ.get("CI") and connection.vendor == "postgresql"
-)  # one database is enough: it is the same document
+# one database is enough: it is the same document
+IN_CI = os.environ.get("CI") and connection.vendor == "postgresql"
 CASES, EXAMPLES_PER_OPERATION = (3000, 120) if IN_CI else (600, 3)
 # Refusals of calls that the document allows, by code: they depend on what was called before or on
 # the show's size.
@@ -62,11 +61,10 @@ JUDGED_FIELDS = {
 # 5.0 is an integer to JSON Schema, and not to us; and NUL is a character like others, which our
 # databases do not take.
 UNTOLD = {"Input should be a valid integer", "Value error, must not contain a NUL character"}
+# they judge the document by the time that it takes to make data
 CONFIG = {
     "seed": 20261224,
-    "suppress-health-check": [
-        "all"
-    ],  # they judge the document by the time that it takes to make data
+    "suppress-health-check": ["all"],
     "continue-on-failure": True,
     # All checks are on but these: `max_response_time` has no limit here, other tests measure; and
     # `object_level_authorization` wants several identities, who meet in the authorization matrix.

@@ -66,9 +66,8 @@ def test_a_show_is_told_with_its_times_and_seats(anonymous):
 def test_the_shows_of_a_day_are_those_of_the_local_day(anonymous):
     with override_settings(TIME_ZONE="Pacific/Auckland"):
         movie = a_movie()
-        first = a_show(
-            movie=movie, date_time=datetime(2031, 4, 30, 12, 0, tzinfo=UTC)
-        )  # midnight of 1 May there
+        # midnight of 1 May there
+        first = a_show(movie=movie, date_time=datetime(2031, 4, 30, 12, 0, tzinfo=UTC))
         last = a_show(movie=movie, date_time=datetime(2031, 5, 1, 11, 59, tzinfo=UTC))
         a_show(movie=movie, date_time=datetime(2031, 4, 30, 11, 59, tzinfo=UTC))
         a_show(movie=movie, date_time=datetime(2031, 5, 1, 12, 0, tzinfo=UTC))

@@ -29,10 +29,11 @@ CONTRACT = {
 NEED_A_TOKEN = {
     path for path in CONTRACT if re.search(r"/me/|/book/|/hold/|/bookings/|my-bookings", path[1])
 }
+# no operation answers the one; the other is ours to mend
 UNDOCUMENTED = {
     "method_not_allowed",
     "defect",
-}  # no operation answers the one; the other is ours to mend
+}
 CODES = {kind.code: kind for kind in errors.Refusal.__subclasses__()}
 
 

@@ -15,9 +15,8 @@ from tests.support.racing import race
 from tests.support.unchanged import nothing_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WARSAW = ZoneInfo(
-    "Europe/Warsaw"
-)  # from UTC+1 to UTC+2 on 29 March 2099 at 02:00, back on 25 October 2099 at 03:00
+# from UTC+1 to UTC+2 on 29 March 2099 at 02:00, back on 25 October 2099 at 03:00
+WARSAW = ZoneInfo("Europe/Warsaw")
 
 
 @pytest.fixture(autouse=True)

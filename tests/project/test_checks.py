@@ -16,9 +16,8 @@ from redis.retry import Retry
 from project.config import environment as env
 from tests.support.suite.patience import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Overriding setting DATABASES"
-)  # read here, connected to by nobody
+# read here, connected to by nobody
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 KEY, OTHER_KEY = "kW3uB7xPq9Zr2TnV5cYd8LmJ4hGf6SaE1oQi", "tR8vN2yKx5Wc9BqM3zHd7LpJ4gFs6UaT1eOi"

@@ -157,9 +157,8 @@ def test_what_a_worker_counts_is_told_by_the_api_and_added_once():
     told = samples()
     assert told["marquee_bookings_total", "expire", "workers", "done"] == 2
     assert told["marquee_task_seconds_count", "workers", "expire_holds"] >= 2
-    assert (
-        told["marquee_task_failures_total", "workers", "sweep_mail"] == 0
-    )  # so that the first is an increase
+    # so that the first is an increase
+    assert told["marquee_task_failures_total", "workers", "sweep_mail"] == 0
     assert told["marquee_task_age_seconds", "expire_holds"] < 5
 
 

@@ -35,9 +35,8 @@ SAME_STATUS = "cinema_booking.status = found.status AND "
 def queued_behind(row: Booking | Show, *acts, waits: bool = True) -> Iterator[list[Future]]:
     """Let these acts come to this row and wait for it, since the block has locked it."""
 
-    together = threading.Barrier(
-        len(acts)
-    )  # the first would give up, should the second come a second later
+    # the first would give up, should the second come a second later
+    together = threading.Barrier(len(acts))
 
     def run(act) -> Outcome:
         try:
@@ -49,9 +48,8 @@ def queued_behind(row: Booking | Show, *acts, waits: bool = True) -> Iterator[li
 
     def waiting() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_stat_clear_snapshot()"
-            )  # else a transaction sees what it saw at first
+            # else a transaction sees what it saw at first
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(WAITING)
             return cursor.fetchone() == (len(acts),)
 

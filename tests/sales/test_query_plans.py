@@ -67,11 +67,12 @@ BIG = {
     f"cinema_{name}"
     for name in ("booking", "bookingseat", "bookingevent", "idempotencykey", "authsession")
 }
+# hold nothing but what is to be done
 OF_WORK = {
     "booking_stale",
     "bookingevent_owed",
     "bookingevent_failed",
-}  # hold nothing but what is to be done
+}
 
 
 @pytest.fixture(scope="module", autouse=True)

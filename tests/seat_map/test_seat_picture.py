@@ -116,10 +116,11 @@ def test_it_can_be_embedded_and_loads_and_runs_nothing(anonymous):
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     unchanged = fetch(anonymous, show, If_None_Match=headers["ETag"])
     assert unchanged.status_code == 304
+    # `<object>` and `<iframe>` may show it
     assert "X-Frame-Options" not in {
         *headers,
         *unchanged.headers,
-    }  # `<object>` and `<iframe>` may show it
+    }
     assert anonymous.get(f"/api/shows/{show.pk}/").headers["X-Frame-Options"] == "DENY"
     text = response.content.decode()
     assert "<a " not in text

@@ -22,9 +22,8 @@ one_writer_has_no_race = pytest.mark.skipif(
 def without(table: type[Model], name: str, stands_in: str) -> Iterator[None]:
     """The table without this constraint, and empty with it again behind the block."""
     constraint = next(c for c in table._meta.constraints if c.name == name)
-    on_mariadb = (
-        connection.vendor == "mysql"
-    )  # a foreign key there wants an index that begins with its column
+    # a foreign key there wants an index that begins with its column
+    on_mariadb = connection.vendor == "mysql"
     with connection.schema_editor() as editor:
         if on_mariadb:
             editor.execute(f"CREATE INDEX stand_in ON {table._meta.db_table} ({stands_in})")

@@ -43,6 +43,7 @@ class Up:
         } | self.settings
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "log").open("wb") as log:
+            # this suite may run under nohup
             self.popen = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
                 cwd=BASE_DIR,
@@ -50,9 +51,7 @@ class Up:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: signal.signal(
-                    signal.SIGHUP, signal.SIG_DFL
-                ),  # this suite may run under nohup
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
             )
 
     def log(self) -> str:

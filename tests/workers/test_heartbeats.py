@@ -56,9 +56,8 @@ def test_a_killed_process_of_a_worker_is_told(start, option, killed):
     """Not of one that ends its own processes: there a new one tells of nothing."""
     worker = start("worker", "-n", "lives@x", "--concurrency=2", option)
     tasks.expire_holds.apply_async()
-    wait_until(
-        lambda: is_heard_of("lives@x") and worker_counts.read().last_runs
-    )  # killed at the start, all ends
+    # killed at the start, all ends
+    wait_until(lambda: is_heard_of("lives@x") and worker_counts.read().last_runs)
     before = children(worker)
     assert (len(before), heartbeats.look().killed) == (2, 0)
 

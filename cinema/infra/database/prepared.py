@@ -70,9 +70,8 @@ def _asked(server: pq.abc.PGconn, written: _Written, values: list[bytes | None])
 
     That is on a new connection, and after a ROLLBACK, at which psycopg lets go of all.
     """
-    if (
-        server.transaction_status != pq.TransactionStatus.IDLE
-    ):  # in a transaction, a miss would be its end
+    # in a transaction, a miss would be its end
+    if server.transaction_status != pq.TransactionStatus.IDLE:
         return _checked(server, server.exec_params(written.sql, values))
     # as to others, None is NULL
     result = server.exec_prepared(written.name, values)  # type: ignore[arg-type]

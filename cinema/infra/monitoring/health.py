@@ -14,14 +14,12 @@ from cinema.infra import outbox
 from cinema.infra.monitoring import heartbeats
 from cinema.infra.monitoring.heartbeats import SILENT_SECONDS, Seen
 
-BACK_SECONDS = 60  # so long one that was killed and came back is told
+BACK_SECONDS = 60  # so long one that was killed and came back is named
 LATE_SECONDS = 300  # a mail that is owed for longer is late
-TRIED_AGAIN = Q(mail_attempts__gte=2) & ~Q(
-    mail_error=""
-)  # put off once may be chance; the second try is 5 s later
-REFUSED_SINCE = timedelta(
-    days=1
-)  # a mail refused longer ago is still listed, and no alarm any more
+# put off once may be chance; the second try is 5 s later
+TRIED_AGAIN = Q(mail_attempts__gte=2) & ~Q(mail_error="")
+# a mail refused longer ago is still listed, and no alarm any more
+REFUSED_SINCE = timedelta(days=1)
 
 
 class Part(NamedTuple):
@@ -56,17 +54,21 @@ def mail(owed: Owed) -> Part:
 
     A mail server that is away shows within half a minute.
     """
-    told = []
+    sentences = []
     if refused := refused_mails():
-        told.append(f"{_mails(refused)} refused for good: see Mails, Failed.")
+        sentences.append(f"{_mails(refused)} refused for good: see Mails, Failed.")
     if owed.put_off:
-        told.append(
+        sentences.append(
             f"{_mails(owed.put_off)} put off and tried again: see Mails, Owed, for what the mail server says."
         )
     if owed.oldest_seconds >= LATE_SECONDS:
-        told.append(f"The oldest owed mail has waited for {owed.oldest_seconds / 60:.0f} minutes.")
+        sentences.append(
+            f"The oldest owed mail has waited for {owed.oldest_seconds / 60:.0f} minutes."
+        )
     return Part(
-        "mail", not told, " ".join(told) or "None is late, and none was refused within a day."
+        "mail",
+        not sentences,
+        " ".join(sentences) or "None is late, and none was refused within a day.",
     )
 
 
@@ -82,9 +84,9 @@ def refused_mails() -> int:
 def owed_mails() -> Owed:
     """Ask about all that are owed: the oldest is put off the furthest, and not among the first due."""
     asked = {"oldest": Min("at"), "put_off": Count("pk", filter=TRIED_AGAIN)}
-    told = [rows.objects.owed().aggregate(**asked) for rows in outbox.kinds().values()]
-    oldest = max((_seconds_since(kind["oldest"]) for kind in told if kind["oldest"]), default=0.0)
-    return Owed(oldest, sum(kind["put_off"] for kind in told))
+    found = [rows.objects.owed().aggregate(**asked) for rows in outbox.kinds().values()]
+    oldest = max((_seconds_since(kind["oldest"]) for kind in found if kind["oldest"]), default=0.0)
+    return Owed(oldest, sum(kind["put_off"] for kind in found))
 
 
 def _mails(count: int) -> str:
@@ -110,17 +112,19 @@ def _redis(seen: Seen | None) -> Part:
 def _workers(seen: Seen | None) -> Part:
     if seen is None:
         return Part("workers", False, "Unknown: they are heard of through Redis.")
-    told = [f"{seen.alive} {'worker' if seen.alive == 1 else 'workers'}"]
+    sentences = [f"{seen.alive} {'worker' if seen.alive == 1 else 'workers'}"]
     if seen.alive:
-        told[0] += f", the last heard of {min(seen.workers.values()):.0f} s ago"
-    told += [
+        sentences[0] += f", the last heard of {min(seen.workers.values()):.0f} s ago"
+    sentences += [
         f"{name} is silent for {age:.0f} s"
         for name, age in seen.workers.items()
         if age >= SILENT_SECONDS
     ]
     back = {name: age for name, age in seen.back.items() if age < BACK_SECONDS}
-    told += [f"{name} was killed and came back {age:.0f} s ago" for name, age in back.items()]
-    return Part("workers", bool(seen.alive and not seen.silent and not back), "; ".join(told) + ".")
+    sentences += [f"{name} was killed and came back {age:.0f} s ago" for name, age in back.items()]
+    return Part(
+        "workers", bool(seen.alive and not seen.silent and not back), "; ".join(sentences) + "."
+    )
 
 
 def _beat(seen: Seen | None) -> Part:

@@ -1,8 +1,8 @@
 """What workers and beat report to Redis, and what Redis knows of them.
 
-A worker tells every two seconds that it lives, and takes its name away when it ends well. One that
+A worker reports every two seconds, and takes its name away when it ends well. One that
 was killed stays listed: it reads as silent, or as killed and back once another of its name has
-started. One that lost a process lives on, and tells of it. The beat tells of each tick. All times
+started. One that lost a process lives on and reports it. The beat reports each tick. All times
 are Redis's own, so that no machine's clock makes another look dead.
 """
 
@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 from cinema.infra import redis
 
-SILENT_SECONDS = 15  # a worker tells every 2 s, and the beat's shortest period is 3 s
+SILENT_SECONDS = 15  # a worker reports every 2 s, and the beat's shortest period is 3 s
 FORGOTTEN_SECONDS = 3600
 
 WORKERS, BACK, KILLED, BEAT = "health:workers", "health:back", "health:killed", "health:beat"
+# Celery's own keys: what waits, and what workers have taken
 QUEUES, TAKEN = (
     ("celery", "mail"),
     "unacked",
-)  # Celery's own keys: what waits, and what workers have taken
+)
 
 LIVES = """
 local now = redis.call('TIME')[1]
@@ -93,15 +94,15 @@ def beat_ticks() -> None:
 def look() -> Seen | None:
     """What Redis knows of workers and beat, in one round trip; None if it does not answer."""
     keys = (WORKERS, BACK, KILLED, BEAT, TAKEN, *QUEUES)
-    told = redis.ask("EVAL", LOOK, len(keys), *keys)
-    if told is None:
+    answer = redis.ask("EVAL", LOOK, len(keys), *keys)
+    if answer is None:
         return None
-    now, beat, killed, workers, back, taken, waiting = told
+    now, beat, killed, workers, back, taken, waiting = answer
     age = float(now) - float(beat) if beat else None
     queues = dict(zip(QUEUES, waiting, strict=True))
     return Seen(_ages(now, workers), _ages(now, back), age, int(killed), taken, queues)
 
 
-def _ages(now: Any, told: list[Any]) -> dict[str, float]:
-    names, heard = told[::2], told[1::2]
+def _ages(now: Any, answer: list[Any]) -> dict[str, float]:
+    names, heard = answer[::2], answer[1::2]
     return {name.decode(): float(now) - float(at) for name, at in zip(names, heard, strict=True)}

@@ -25,9 +25,8 @@ return 1
 READ = (
     "return {redis.call('TIME')[1], redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
 )
-FORGOTTEN_SECONDS = (
-    7 * 24 * 3600
-)  # a task that has not ended for a week has another name by now, or is no more
+# a task that has not ended for a week has another name by now, or is no more
+FORGOTTEN_SECONDS = 7 * 24 * 3600
 
 _added: dict[bytes, float] = {}  # by this process so far
 
@@ -64,10 +63,10 @@ def _share(ended: str) -> None:
 
 def read() -> Tallies | None:
     """None if Redis does not answer."""
-    told = redis.ask("EVAL", READ, 2, TALLIES, LAST_RUNS)
-    if told is None:
+    answer = redis.ask("EVAL", READ, 2, TALLIES, LAST_RUNS)
+    if answer is None:
         return None
-    now, tallies, runs = told
+    now, tallies, runs = answer
     ages = {task.decode(): float(now) - float(at) for task, at in _pairs(runs)}
     last_runs = {task: age for task, age in ages.items() if age < FORGOTTEN_SECONDS}
     return Tallies(_families(_pairs(tallies)), last_runs)

@@ -227,9 +227,8 @@ class PasswordResetAdmin(ReadOnly):
     list_filter = (MailFilter,)
     ordering = ("-id",)
     actions = ("send_again",)
-    has_delete_permission = (
-        ModelAdmin.has_delete_permission
-    )  # or who once forgot a password could not be deleted
+    # or who once forgot a password could not be deleted
+    has_delete_permission = ModelAdmin.has_delete_permission
 
     @admin.action(description="Send the mail again, if it failed", permissions=["change"])
     def send_again(self, request: HttpRequest, queryset: OwedQuerySet) -> None:

@@ -54,12 +54,11 @@ def safe(value: Any) -> str:
 
 def _lines(rows: QuerySet[Booking], with_customers: bool) -> Iterator[bytes]:
     write = csv.writer(_Line()).writerow
-    yield (
-        b"\xef\xbb\xbf" + write([*HEADINGS, *(CUSTOMER if with_customers else [])]).encode()
-    )  # Excel wants the mark
+    # Excel wants the mark
+    yield (b"\xef\xbb\xbf" + write([*HEADINGS, *(CUSTOMER if with_customers else [])]).encode())
     for chunk in _chunks(rows):
         yield "".join(
-            write(_row(told, customer, with_customers)) for told, customer in chunk
+            write(_row(booking, customer, with_customers)) for booking, customer in chunk
         ).encode()
 
 

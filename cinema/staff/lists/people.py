@@ -102,9 +102,8 @@ class AuthSessionAdmin(OfUsers):
     list_display = fields = ("user", "created_at", "expires_at", "revoked_at")
     list_select_related = ("user",)
     actions = ("end",)
-    has_delete_permission = (
-        ModelAdmin.has_delete_permission
-    )  # or a user who ever logged in could not be deleted
+    # or a user who ever logged in could not be deleted
+    has_delete_permission = ModelAdmin.has_delete_permission
 
     @admin.action(description="End the selected logins", permissions=["change"])
     def end(self, request: HttpRequest, queryset: QuerySet[AuthSession]) -> None:
@@ -149,13 +148,15 @@ class LogEntryAdmin(OfUsers):
     @admin.display(description="to what")
     def what(self, entry: LogEntry) -> str:
         address = None if entry.is_deletion() else entry.get_admin_url()
-        told = (
+        label = (
             f"{capfirst(entry.content_type.name)}: {entry.object_repr}"
             if entry.content_type
             else entry.object_repr
         )
         return (
-            format_html('<a class="desk-link" href="{}">{}</a>', address, told) if address else told
+            format_html('<a class="desk-link" href="{}">{}</a>', address, label)
+            if address
+            else label
         )
 
     @admin.display(description="what was done")

@@ -25,9 +25,8 @@ from cinema.staff.counter.page import SeatMapPage
 from cinema.staff.formats import local
 from cinema.staff.lists.filters import DayFilter
 
-MOST_COPIES = (
-    200  # of an action: each is checked and saved by itself, and a person waits for the page
-)
+# of an action: each is checked and saved by itself, and a person waits for the page
+MOST_COPIES = 200
 MOST_DAYS = 60
 
 
@@ -76,13 +75,14 @@ class ShowAdmin(EditedTogether):
         "cancelled",
     )
     list_display_links = ("movie", "starts")
+    # not by counts: of every show there is
     sortable_by = (
         "movie",
         "screen",
         "starts",
         "total_seats",
         "cancelled",
-    )  # not by counts: of every show there is
+    )
     list_select_related = ("movie", "screen")
     list_filter = (DayFilter, "screen", ("movie", admin.RelatedOnlyFieldListFilter))
     search_fields = ("movie__title", "screen__name")

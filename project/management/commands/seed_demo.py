@@ -45,12 +45,13 @@ FILMS = {
     "Battleship Potemkin": 75,
 }
 SCREENS = {"Screen 1": 120, "Screen 2": 80, "Screen 3": 60, "Screen 4": 40}
+# of Screen 1, the others follow by a quarter of an hour each
 FIRST_STARTS = [
     time(11),
     time(14),
     time(17),
     time(20),
-]  # of Screen 1, the others follow by a quarter of an hour each
+]
 STAGGER = timedelta(minutes=15)
 DAYS_AHEAD = 7
 FIRST_SHOW_AHEAD = timedelta(hours=25)  # a day, and an hour for whoever starts the walk later

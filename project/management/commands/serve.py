@@ -34,7 +34,7 @@ def granian() -> list[str]:
         "backpressure": "512",
         # a client that never finishes its headers gives its place back
         "http1-header-read-timeout": "10000",
-        # a reload (HUP) ends an old worker so long behind its successor's start
+        # a reload (HUP) ends an old worker so long after its successor's start
         "respawn-interval": "10",
         "workers-kill-timeout": "8",  # below the grace that `up` gives
     }

@@ -28,9 +28,8 @@ from project.up.processes import Process, Supervisor, on_stop_signals
 
 START_SECONDS = 60
 FLOWER_HOST = "127.0.0.1"
-FLOWER_SECONDS = (
-    20  # for Flower the table waits no longer: it is restarted, and tickets are sold without it
-)
+# for Flower the table waits no longer: it is restarted, and tickets are sold without it
+FLOWER_SECONDS = 20
 
 
 class Command(BaseCommand):

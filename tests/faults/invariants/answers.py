@@ -12,19 +12,19 @@ from tests.faults.run.journal import OK, REFUSED, Call
 PROBLEM_JSON = "application/problem+json"
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 WAITING = {"throttled", "unavailable", "seat_contended", "idempotency_in_progress"}
+# a refusal that says how the booking ended
 TOLD = {
     "hold_expired": EXPIRED,
     "booking_closed": CANCELLED,
-}  # a refusal that says how the booking ended
+}
 AFTER = {
     PENDING: {PENDING, BOOKED, CANCELLED, EXPIRED},
     BOOKED: {BOOKED, CANCELLED},
     CANCELLED: {CANCELLED},
     EXPIRED: {EXPIRED},
 }
-Acknowledged = tuple[
-    int, str, dict[str, Any]
-]  # booking, status, and what else the answer told of it
+# booking, status, and what else the answer told of it
+Acknowledged = tuple[int, str, dict[str, Any]]
 
 
 def acknowledged_bookings_stand(facts: Facts) -> list[str]:

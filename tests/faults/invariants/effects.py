@@ -256,9 +256,8 @@ def _keyed(facts: Facts) -> Iterator[Ask]:
     )
     for calls in keyed.values():
         first = calls[0]
-        if all(
-            (call.path, call.body) == (first.path, first.body) for call in calls
-        ):  # not a key that was reused
+        # not a key that was reused
+        if all((call.path, call.body) == (first.path, first.body) for call in calls):
             yield Ask(calls)
 
 

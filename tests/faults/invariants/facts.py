@@ -13,9 +13,8 @@ from typing import Any, NamedTuple, Protocol
 from tests.faults.run.journal import Call, Journal
 
 PENDING, BOOKED, CANCELLED, EXPIRED = "pending", "booked", "cancelled", "expired"
-CLOCK_SLACK_SECONDS = (
-    0.25  # an event's time is its statement's, and the commit comes a little later
-)
+# an event's time is its statement's, and the commit comes a little later
+CLOCK_SLACK_SECONDS = 0.25
 
 
 class Mail(Protocol):
@@ -55,9 +54,8 @@ class Event(NamedTuple):
     failed_at: float | None
     error: str
     actor: int | None
-    mailed_with: (
-        int | None
-    )  # the event whose mail tells of this one, when a whole show is cancelled
+    # the event whose mail tells of this one, when a whole show is cancelled
+    mailed_with: int | None
 
 
 class KeyRow(NamedTuple):

@@ -9,10 +9,11 @@ from tests.faults.invariants.facts import Event, Facts, Mail, grouped
 
 OF_EVENT = re.compile(r"<event-(\d+)-(\w+)@[^<>@\s]+>")
 OF_RESET = re.compile(r"<reset-\d+-\w+@[^<>@\s]+>")
+# a queued mail is left alone this long, and one that failed often
 QUEUED_SECONDS, LONGEST_PAUSE_SECONDS = (
     30,
     900,
-)  # a queued mail is left alone this long, and one that failed often
+)
 SWEEP_SECONDS = 10  # every 3 s, on a machine that is busy
 PATIENCE_SECONDS = 120  # behind its event, for a mail that no server has refused
 

@@ -225,9 +225,8 @@ def a_sound_world() -> World:
     world.sold("hold", NOW - 30, user=3, seats=(3,))  # 5, stale and not swept
     world.sold("hold", NOW - 2, seats=(3,))  # 6, live
     for seat in (1, 2):
-        world.sold(
-            "book", NOW - 30 + seat, seats=(seat,), show=2
-        )  # 7, 8: of a show that is cancelled
+        # 7, 8: of a show that is cancelled
+        world.sold("book", NOW - 30 + seat, seats=(seat,), show=2)
     world.sold("hold", NOW - 27, seats=(3,), show=2)  # 9
     world.sold("book", NOW - 26, user=2, seats=(4,), show=2)  # 10
     world.show_cancelled(2, NOW - 25)

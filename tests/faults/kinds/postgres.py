@@ -99,9 +99,8 @@ def _deadlock(stage: Stage) -> Call:
         raise DidNotHappen(f"There is no booking to cancel: {made.status}.")
     booking, calls = made.answer["id"], []
     with stage.database.connect(autocommit=False) as foreign:
-        foreign.execute(
-            "SET deadlock_timeout = '20s'"
-        )  # so that the product is the one that finds it
+        # so that the product is the one that finds it
+        foreign.execute("SET deadlock_timeout = '20s'")
         foreign.execute(f"SELECT 1 FROM cinema_bookingseat WHERE booking_id = {booking} FOR UPDATE")
         cancel = threading.Thread(target=lambda: calls.append(_cancel(stage, booking)))
         cancel.start()

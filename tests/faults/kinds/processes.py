@@ -26,10 +26,11 @@ LAST_OF_A_CONFIRM = b'INSERT INTO "cinema_bookingevent"'
 IDLE_SECONDS = 5  # idle_in_transaction_session_timeout
 FROZEN_SECONDS = 8
 FREEZES = 3
+# a new worker's start; the longest time in which nobody may be answered
 START_SECONDS, GAP_SECONDS = (
     3,
     2.5,
-)  # a new worker's start; the longest time in which nobody may be answered
+)
 HOUR = 3600
 SHIM = Path(__file__).parents[1] / "stage" / "clock_shim"
 

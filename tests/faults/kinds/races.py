@@ -22,10 +22,11 @@ CLICKS = [
     ("cancel", "cancel"),
 ]
 CROWD, CROWD_SECONDS = 4, 0.4  # before the cancel, and behind it
+# codes; a confirm behind the cancel is told that the booking is closed
 WON = {
     None,
     "seat_contended",
-}  # codes; a confirm behind the cancel is told that the booking is closed
+}
 
 
 @contextmanager

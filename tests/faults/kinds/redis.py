@@ -11,10 +11,11 @@ from tests.faults.stage.stage import Stage
 OWN = frozenset({REDIS})
 MAIL_SECONDS = 60
 SLOWEST_SECONDS = 1.0  # of any call while Redis is out
+# when every breaker has opened; what a call may then cost more
 OPEN_SECONDS, OVER_NORMAL_SECONDS = (
     2.5,
     0.05,
-)  # when every breaker has opened; what a call may then cost more
+)
 PROCESSES, PROBE_EVERY_SECONDS = 2, 5
 QUEUES = ("celery", "mail")
 QUEUED_SECONDS = 20  # until a sweep has queued several mails at once

@@ -92,9 +92,8 @@ def frozen_past_lease(stage: Stage) -> Iterator[None]:
         stage.smtp.heal()
         for child in stage.worker.children:
             os.kill(child, signal.SIGCONT)
-        time.sleep(
-            1
-        )  # for it to find its lease lost, before its parent can end a task that has run too long
+        # for it to find its lease lost, before its parent can end a task that has run too long
+        time.sleep(1)
         stage.worker.wake()
         stage.stop_another(other)
     if LEFT not in stage.worker.log.read_text()[said:]:

@@ -59,9 +59,8 @@ class Run:
         for fault in faults:
             self.report.begins(fault.name)
             verdict = self._one(fault)
-            if (
-                verdict.verdict == NOT_HAPPENED
-            ):  # a race may go the other way, and then nothing was shown: once more
+            # a race may go the other way, and then nothing was shown: once more
+            if verdict.verdict == NOT_HAPPENED:
                 self.report.says(f"         {fault.name} again: {' '.join(verdict.told)}")
                 verdict = self._one(fault)
             self.report.ends(verdict)

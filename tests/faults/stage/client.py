@@ -13,9 +13,8 @@ from tests.faults.run.waiting import CannotStart
 from tests.faults.stage.proxy import HOST
 
 PATIENCE_SECONDS = 12.0
-IDLE_SECONDS = (
-    5.0  # a connection that was idle longer is not trusted: the server closes it at its own time
-)
+# a connection that was idle longer is not trusted: the server closes it at its own time
+IDLE_SECONDS = 5.0
 PASSWORD = "a long enough passphrase"
 
 

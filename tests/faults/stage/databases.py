@@ -9,9 +9,8 @@ from typing import Any
 
 import psycopg
 
-SQLITE_NOW = (
-    "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"  # its CURRENT_TIMESTAMP knows no fractions of a second
-)
+# its CURRENT_TIMESTAMP knows no fractions of a second
+SQLITE_NOW = "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"
 Rows = Sequence[Sequence[Any]]
 
 

@@ -56,7 +56,7 @@ class Program:
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             self.starts += 1
-            guardian.tell(self.popen.pid, FIRST)
+            guardian.note(self.popen.pid, FIRST)
             if self.name.startswith("api"):
                 os.sched_setaffinity(self.popen.pid, sorted(os.sched_getaffinity(0))[:CORES])
 

@@ -49,9 +49,8 @@ class TcpProxy:
         self.port = free_port()
         self.delay = 0.0  # seconds, each direction
         self.is_silent = False
-        self.reply_bytes: int | None = (
-            None  # so much of the next longer reply passes, and the link is cut
-        )
+        # so much of the next longer reply passes, and the link is cut
+        self.reply_bytes: int | None = None
         self.cuts = 0
         self.watch: Callable[[bytes], None] | None = None  # sees every chunk of a client
         self._traps: list[Trap] = []

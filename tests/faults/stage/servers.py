@@ -71,7 +71,7 @@ class Server:
                 cwd="/",
                 **self._how,
             )
-        self.guardian.tell(self.popen.pid, LAST)
+        self.guardian.note(self.popen.pid, LAST)
         self._await()
 
     def _await(self) -> None:

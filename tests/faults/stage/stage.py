@@ -261,9 +261,8 @@ class Stage:
         wait_until(
             lambda: "ready." in self.worker.log.read_text(), START_SECONDS, "the worker's start"
         )
-        *crowd, self.guest, self.other = (
-            clients  # two who ask for nothing but what a fault or the runner wants
-        )
+        # two who ask for nothing but what a fault or the runner wants
+        *crowd, self.guest, self.other = clients
         self.crowd = Crowd(crowd, self.shows, SEATS, self.options.seed)
         ends.callback(self.crowd.close)
 
