@@ -17,9 +17,8 @@ from cinema.sales.models import Booking, BookingEvent, BookingSeat
 from cinema.sales.snapshots import Outcome
 from tests.support.factories import a_booking, a_caller, a_hold, a_show
 from tests.support.racing import connect
-from tests.support.real_programs import wait_until
 from tests.support.rows import history
-from tests.support.suite.patience import PATIENCE_SECONDS
+from tests.support.suite.patience import PATIENCE_SECONDS, wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
