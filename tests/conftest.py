@@ -23,10 +23,6 @@ from tests.support.factories import a_booking, a_caller, a_customer, a_hold, a_s
 from tests.support.real_programs import start  # noqa: F401 - a fixture
 from tests.support.smtp_server import SMTP, smtp_server
 from tests.support.suite import database
-from tests.support.suite.order import (  # noqa: F401 - hooks
-    pytest_xdist_auto_num_workers,
-    pytest_xdist_make_scheduler,
-)
 from tests.support.unchanged import nothing_changes
 
 LOCKOUT_LIMIT = 3

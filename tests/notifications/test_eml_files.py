@@ -2,11 +2,14 @@
 
 import multiprocessing
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
 from cinema.notifications.eml_files import file_name
+from tests.support.suite.patience import PATIENCE_SECONDS
 
 BACKEND = "cinema.notifications.eml_files.EmailBackend"
 
@@ -112,18 +115,21 @@ def test_a_failed_write_leaves_no_draft(folder):
     assert [path.name for path in folder.iterdir()] == ["event-1-ABC@localhost.eml"]
 
 
-def send_some(number: int) -> None:
+def send_some(number: int, folder: Path) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = BACKEND, folder
     for copy in range(20):
         a_mail(f"<{number}-{copy}@localhost>", body=f"only {number}-{copy}. " * 500).send()
 
 
 def test_forked_workers_never_share_a_file(folder):
-    fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=send_some, args=(number,)) for number in range(4)]
+    # From a process without threads, as a worker's: a fork beside threads may hang.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([__name__])
+    workers = [server.Process(target=send_some, args=(number, folder)) for number in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(PATIENCE_SECONDS)
 
     files = list(folder.iterdir())
     assert len(files) == 80

@@ -1,5 +1,6 @@
 """A real mail server on a loopback port, that can be told to refuse."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -8,6 +9,8 @@ from email.message import EmailMessage
 from aiosmtpd.controller import Controller
 
 from tests.support.services import free_port
+
+logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's: a line for each connection
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 

@@ -61,7 +61,7 @@ class ProgramsApart(LoadScopeScheduling):
         return next(plain, next(iter(self.workqueue)))
 
 
-@pytest.hookimpl
+@pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one more than there are cores: who runs programs waits for them most of the time."""
     has_affinity = hasattr(os, "sched_getaffinity")  # macOS has none
@@ -69,6 +69,6 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + 1
 
 
-@pytest.hookimpl
+@pytest.hookimpl(tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
     return ProgramsApart(config, log) if config.getvalue("dist") == "loadfile" else None
