@@ -17,7 +17,7 @@ class QoS(redis.QoS):
         try:
             super().ack(delivery_tag)  # type: ignore[no-untyped-call]
         except Exception:
-            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+            virtual.QoS.ack(self, delivery_tag)
             raise
 
 

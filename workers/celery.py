@@ -81,7 +81,7 @@ app.conf.update(
     # Mails have a queue of their own and both are read in turn: a slow server delays the rest by
     # one mail, not by all. Each queue with a key of its own: under one key every message would go
     # into both.
-    task_queues=[Queue(name, routing_key=name) for name in ("celery", "mail")],  # type: ignore[no-untyped-call]
+    task_queues=[Queue(name, routing_key=name) for name in ("celery", "mail")],
     task_routes={"workers.tasks.send_mail": {"queue": "mail"}},
     worker_concurrency=2,
     worker_prefetch_multiplier=1,

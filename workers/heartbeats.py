@@ -13,7 +13,7 @@ _heard_of = False  # in a child, whether its parent was at the fork
 _replaces = False
 
 
-@signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+@signals.celeryd_after_setup.connect
 def worker_begins(instance: Any, **_: Any) -> None:
     """Note whether the worker ends its own processes, by --max-tasks-per-child and the like.
 
@@ -25,7 +25,7 @@ def worker_begins(instance: Any, **_: Any) -> None:
     )
 
 
-@signals.heartbeat_sent.connect  # type: ignore[untyped-decorator]
+@signals.heartbeat_sent.connect
 def worker_lives(sender: Any, **_: Any) -> None:
     """Report at each of Celery's own heartbeats.
 
@@ -41,7 +41,7 @@ def worker_lives(sender: Any, **_: Any) -> None:
         heartbeats.worker_lives(name)
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+@signals.worker_process_init.connect
 def process_begins(sender: str, **_: Any) -> None:
     """Report a process that stands in for one that was lost.
 
@@ -54,7 +54,7 @@ def process_begins(sender: str, **_: Any) -> None:
         any(heartbeats.worker_lost_a_process(sender, os.getpid()) for _ in range(TRIES))
 
 
-@signals.beat_init.connect  # type: ignore[untyped-decorator]
+@signals.beat_init.connect
 def beat_starts(**_: Any) -> None:
     signals.after_task_publish.connect(beat_ticks)
 

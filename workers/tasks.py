@@ -25,7 +25,7 @@ CUSTOMERS_PER_BATCH = 50
 CANCELLING_SECONDS = 4
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def sweep_mail() -> None:
     """Queue what is due.
 
@@ -35,7 +35,7 @@ def sweep_mail() -> None:
         send_mail.apply_async(kwargs=due._asdict(), expires=deliveries.QUEUED_SECONDS)
 
 
-@app.task(soft_time_limit=MAIL_SOFT_SECONDS, time_limit=MAIL_HARD_SECONDS)  # type: ignore[untyped-decorator]
+@app.task(soft_time_limit=MAIL_SOFT_SECONDS, time_limit=MAIL_HARD_SECONDS)
 def send_mail(kind: str, pk: int, attempt: int) -> None:
     try:
         deliveries.deliver(kind, pk, attempt)
@@ -43,7 +43,7 @@ def send_mail(kind: str, pk: int, attempt: int) -> None:
         deliveries.put_off(kind, pk, attempt + 1, f"not done in {MAIL_SOFT_SECONDS} s")
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def expire_holds(helps: bool = False) -> None:
     """Expire stale holds. A full first batch may be a crowd's, so a second worker helps.
 
@@ -56,7 +56,7 @@ def expire_holds(helps: bool = False) -> None:
             expire_holds.apply_async(kwargs={"helps": True}, expires=HELP_SECONDS)
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def cancel_bookings_of_cancelled_shows() -> None:
     """It may die anywhere: the next tick finds who is left."""
     until = time.monotonic() + CANCELLING_SECONDS
@@ -67,7 +67,7 @@ def cancel_bookings_of_cancelled_shows() -> None:
         continue
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def purge_logins_and_keys() -> None:
     ended, old = logins.purge_ended(), idempotency.purge()
     log.info("purged", ended_logins=ended, old_keys=old)

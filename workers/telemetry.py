@@ -18,29 +18,29 @@ _began: dict[str, float] = {}
 _failed = ""  # the last one: of a task at its hard time limit Celery reports twice
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+@signals.worker_process_init.connect
 def process_begins(**_: Any) -> None:
     worker_counts.begin()
 
 
-@signals.task_prerun.connect  # type: ignore[untyped-decorator]
+@signals.task_prerun.connect
 def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
     _began[task_id] = time.perf_counter()
-    name = _short(task.name)
+    name = _short_name(task.name)
     # a zero to begin with, so that the first failure is an increase
     metrics.TASK_FAILURES.labels(name)
-    logs.carry(**_about(name, task_id, kwargs))
+    logs.carry(**_describe(name, task_id, kwargs))
 
 
-@signals.task_postrun.connect  # type: ignore[untyped-decorator]
+@signals.task_postrun.connect
 def ends(task_id: str, task: Any, **_: Any) -> None:
-    name = _short(task.name)
+    name = _short_name(task.name)
     metrics.TASK_SECONDS.labels(name).observe(time.perf_counter() - _began.pop(task_id))
     worker_counts.add(name)
     logs.carry()
 
 
-@signals.task_failure.connect  # type: ignore[untyped-decorator]
+@signals.task_failure.connect
 def fails(
     sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: Any
 ) -> None:
@@ -52,8 +52,8 @@ def fails(
     global _failed
     if task_id == _failed:
         return
-    _failed, name = task_id, _short(sender.name)
-    about = _about(name, task_id, kwargs)
+    _failed, name = task_id, _short_name(sender.name)
+    about = _describe(name, task_id, kwargs)
     if isinstance(exception, AWAY):
         log.error("failed: the next tick tries again", error=type(exception).__name__, **about)
     else:
@@ -62,9 +62,9 @@ def fails(
         worker_counts.share()
 
 
-def _about(name: str, task_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+def _describe(name: str, task_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {"task": name, "task_id": task_id} | ({"args": kwargs} if kwargs else {})
 
 
-def _short(name: str) -> str:
+def _short_name(name: str) -> str:
     return name.rpartition(".")[2]

@@ -35,7 +35,7 @@ class BearerAuth(HttpBearer):
     openapi_description = "Paste the access token alone, without the word Bearer."
 
     def __call__(self, request: HttpRequest) -> Caller:
-        claims = tokens.read(_bearer(request), "access")
+        claims = tokens.read(_read_bearer(request), "access")
         logs.add(user_id=claims.user_id)
         return Caller(claims.user_id, claims.session_id)
 
@@ -48,7 +48,7 @@ class CustomerAuth(BearerAuth):
     """Gives handlers the `User`, loaded together with the live login."""
 
     def __call__(self, request: HttpRequest) -> User:  # type: ignore[override]
-        claims = tokens.read(_bearer(request), "access")
+        claims = tokens.read(_read_bearer(request), "access")
         logs.add(user_id=claims.user_id)
         return load_customer(claims)
 
@@ -57,7 +57,7 @@ CustomerAuth.__name__ = BearerAuth.__name__  # one box in Swagger's Authorize fo
 caller, customer = BearerAuth(), CustomerAuth()
 
 
-def _bearer(request: HttpRequest) -> str:
+def _read_bearer(request: HttpRequest) -> str:
     scheme, _, token = (request.META.get("HTTP_AUTHORIZATION") or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthenticated

@@ -19,7 +19,7 @@ DOCUMENT = "#/components/schemas/Problem"
 log = structlog.get_logger("marquee.api")
 
 
-def body_of(refusal: Refusal, request_id: str) -> bytes:
+def problem_body(refusal: Refusal, request_id: str) -> bytes:
     """Return the refusal as RFC 9457 has it: a sentence for a person, a code for a program."""
     code = refusal.code
     payload = {
@@ -37,7 +37,9 @@ def body_of(refusal: Refusal, request_id: str) -> bytes:
 def problem(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     code = refusal.code
     response = HttpResponse(
-        body_of(refusal, _id_of(request)), status=refusal.status, content_type=PROBLEM_JSON
+        problem_body(refusal, _request_id(request)),
+        status=refusal.status,
+        content_type=PROBLEM_JSON,
     )
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
@@ -57,53 +59,55 @@ def register(api: NinjaAPI) -> None:
         SuspiciousOperation: lambda *_: errors.BadRequest(),
         RequestDataTooBig: lambda *_: errors.BodyTooLarge(),
         UnreadablePostError: lambda *_: errors.BadRequest(),
-        HttpError: _of_http_error,
-        ValidationError: _of_validation,
-        OperationalError: _of_outage,
-        InterfaceError: _of_outage,
-        InternalError: _of_outage,  # a transaction that the server ended, a standby that only reads
-        Exception: _of_defect,
+        HttpError: _refuse_http_error,
+        ValidationError: _refuse_invalid,
+        OperationalError: _refuse_for_outage,
+        InterfaceError: _refuse_for_outage,
+        InternalError: _refuse_for_outage,  # a transaction that the server ended, a standby that only reads
+        Exception: _refuse_for_defect,
     }
     for kind, refusal in refusals.items():
-        api.add_exception_handler(kind, _handler(refusal))
+        api.add_exception_handler(kind, _make_handler(refusal))
 
 
-def _handler(
+def _make_handler(
     refusal: Callable[[HttpRequest, Any], Refusal],
 ) -> Callable[[HttpRequest, Any], HttpResponse]:
     return lambda request, error: problem(request, refusal(request, error))
 
 
-def _of_http_error(_: HttpRequest, error: HttpError) -> Refusal:
+def _refuse_http_error(_: HttpRequest, error: HttpError) -> Refusal:
     """Ninja wraps what the parser raises; anything else it raises is about the body too."""
     return error.__cause__ if isinstance(error.__cause__, Refusal) else errors.BadRequest()
 
 
-def _of_validation(_: HttpRequest, error: ValidationError) -> Refusal:
+def _refuse_invalid(_: HttpRequest, error: ValidationError) -> Refusal:
     if any(item["loc"][0] == "path" for item in error.errors):
         return errors.NotFound()
     return errors.Invalid(
-        errors=[{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors]
+        errors=[
+            {"field": _name_field(item["loc"]), "message": item["msg"]} for item in error.errors
+        ]
     )
 
 
-def _field(loc: Iterable[Any]) -> str:
+def _name_field(loc: Iterable[Any]) -> str:
     names = [str(name) for name in loc][1:]
     return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)
 
 
-def _of_outage(_: HttpRequest, error: Exception) -> Refusal:
+def _refuse_for_outage(_: HttpRequest, error: Exception) -> Refusal:
     log.error("database unavailable", error=type(error.__cause__ or error).__name__)
     return errors.Unavailable()
 
 
-def _of_defect(_: HttpRequest, error: Exception) -> Refusal:
+def _refuse_for_defect(_: HttpRequest, error: Exception) -> Refusal:
     """Log where it broke, and not what the exception says: that may hold what a customer typed."""
     log.error("defect", exc_info=error)
     return errors.Defect()
 
 
-def _id_of(request: HttpRequest) -> str:
+def _request_id(request: HttpRequest) -> str:
     return getattr(request, "request_id", "")
 
 
@@ -122,10 +126,10 @@ def refuses(
     by_status: dict[int, list[type[Refusal]]] = {}
     for kind in sorted(set(kinds), key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(kind.status, []).append(kind)
-    return {"responses": {status: _declared(kinds) for status, kinds in by_status.items()}, **extra}
+    return {"responses": {status: _declare(kinds) for status, kinds in by_status.items()}, **extra}
 
 
-def _declared(kinds: list[type[Refusal]]) -> dict[str, Any]:
+def _declare(kinds: list[type[Refusal]]) -> dict[str, Any]:
     return {
         "description": " · ".join(f"`{kind.code}`: {kind.detail}" for kind in kinds),
         "content": {

@@ -47,7 +47,7 @@ def _canonical_email(email: str) -> str:
     return email
 
 
-def _digits(value: Any) -> Any:
+def _require_digits(value: Any) -> Any:
     """In a query, pydantic would take 1.0, 1_0 or digits of other scripts for a whole number."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 20):
         raise ValueError("must be a whole number")
@@ -69,7 +69,7 @@ def _day_as_pattern(schema: dict[str, Any]) -> None:
     schema["pattern"] = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 
 
-def _decided(value: Any) -> Any:
+def _require_flag(value: Any) -> Any:
     if isinstance(value, str) and value not in {"true", "false"}:
         raise ValueError("must be true or false")
     return value
@@ -100,6 +100,6 @@ Day = Annotated[
     BeforeValidator(_iso_day),
     Field(ge=date(1900, 1, 1), le=date(2999, 12, 31), json_schema_extra=_day_as_pattern),
 ]
-Flag = Annotated[bool, BeforeValidator(_decided)]
+Flag = Annotated[bool, BeforeValidator(_require_flag)]
 StatusName = Literal["pending", "booked", "cancelled", "expired"]
-WholeNumber = Annotated[int, BeforeValidator(_digits)]
+WholeNumber = Annotated[int, BeforeValidator(_require_digits)]

@@ -9,10 +9,10 @@ from django.conf import settings
 from cinema.infra import redis
 
 
-def mark_of(user_id: int) -> str:
+def mark_key(user_id: int) -> str:
     return f"login-ended:{user_id}"
 
 
 def mark(user_id: int) -> None:
     lifetime = settings.NINJA_JWT["ACCESS_TOKEN_LIFETIME"]
-    redis.ask("SET", mark_of(user_id), 1, "EX", int(lifetime.total_seconds()))
+    redis.ask("SET", mark_key(user_id), 1, "EX", int(lifetime.total_seconds()))

@@ -44,7 +44,7 @@ class Backend(AxesBackend):  # type: ignore[misc]
 
 class Handler(AxesDatabaseHandler):  # type: ignore[misc]
     def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
-        row = _pair(request, (credentials or {}).get("username")).exclude(_over()).first()
+        row = _pair(request, (credentials or {}).get("username")).exclude(_is_over()).first()
         return row.failures_since_start if row else 0
 
     def user_login_failed(
@@ -59,7 +59,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
             return
         request.axes_credentials = credentials
         if not request.axes_locked_out:
-            request.axes_locked_out = not _counted(request, credentials["username"])
+            request.axes_locked_out = not _count_failure(request, credentials["username"])
 
     def user_logged_in(self, *_: Any, **__: Any) -> None: ...
 
@@ -90,39 +90,39 @@ def locked_until(attempt: AccessAttempt) -> datetime | None:
 
 def purge() -> int:
     """Delete the counts that no longer count."""
-    return int(AccessAttempt.objects.filter(_over()).delete()[0])
+    return int(AccessAttempt.objects.filter(_is_over()).delete()[0])
 
 
-def _names(request: Any, username: str | None) -> dict[str, str]:
+def _pair_fields(request: Any, username: str | None) -> dict[str, str]:
     """One row for each username and address, whatever program the guesses come by."""
     name = User.normalize_username(username or "")[:LONGEST_NAME]
     return {"username": name, "ip_address": request.axes_ip_address, "user_agent": ""}
 
 
 def _pair(request: Any, username: str | None) -> QuerySet[AccessAttempt]:
-    rows: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(**_names(request, username))
+    rows: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(**_pair_fields(request, username))
     return rows
 
 
-def _counted(request: Any, username: str | None) -> bool:
+def _count_failure(request: Any, username: str | None) -> bool:
     """Count one more failure, in one statement; False if the limit was reached without it."""
     pair = _pair(request, username)
-    if _count(pair):
+    if _count_in(pair):
         return True
     AccessAttempt.objects.get_or_create(
-        **_names(request, username), defaults={"failures_since_start": 0}
+        **_pair_fields(request, username), defaults={"failures_since_start": 0}
     )
-    return _count(pair)
+    return _count_in(pair)
 
 
-def _count(pair: QuerySet[AccessAttempt]) -> bool:
-    failures = Case(When(_over(), then=1), default=F("failures_since_start") + 1)
-    open_ = pair.filter(_over() | Q(failures_since_start__lt=settings.AXES_FAILURE_LIMIT))
+def _count_in(pair: QuerySet[AccessAttempt]) -> bool:
+    failures = Case(When(_is_over(), then=1), default=F("failures_since_start") + 1)
+    open_ = pair.filter(_is_over() | Q(failures_since_start__lt=settings.AXES_FAILURE_LIMIT))
     # the time stands last: MariaDB reads what the columns before it have just been set to
     return bool(open_.update(failures_since_start=failures, attempt_time=Now()))
 
 
-def _over() -> Q:
+def _is_over() -> Q:
     """Select what is so long after the last failure that it starts again from one."""
     return Q(attempt_time__lte=Now() - _cool_off())
 

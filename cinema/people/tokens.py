@@ -43,7 +43,7 @@ def read(raw: str, kind: str) -> Claims:
     Raises TokenExpired or TokenInvalid, the latter also for another kind and for odd claims under a
     right signature.
     """
-    claims = _claims(raw, kind, tuple(settings.JWT_SIGNING_KEYS))
+    claims = _read_claims(raw, kind, tuple(settings.JWT_SIGNING_KEYS))
     if claims.exp <= time.time():
         raise TokenExpired
     return claims
@@ -51,8 +51,8 @@ def read(raw: str, kind: str) -> Claims:
 
 # by the whole token; a refusal is not remembered, and expiry is asked at every hit
 @lru_cache(REMEMBERED)
-def _claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
-    claims = _verified(raw, keys)
+def _read_claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
+    claims = _verify(raw, keys)
     ids, exp, jti = [claims.get("user_id"), claims.get("sid")], claims["exp"], claims["jti"]
     if claims.get("token_type") != kind or not all(
         type(id_) is int and 0 < id_ <= LARGEST_ID for id_ in ids
@@ -64,7 +64,7 @@ def _claims(raw: str, kind: str, keys: tuple[str, ...]) -> Claims:
     return Claims(claims["user_id"], claims["sid"], jti, exp)
 
 
-def _verified(raw: str, keys: tuple[str, ...]) -> dict[str, Any]:
+def _verify(raw: str, keys: tuple[str, ...]) -> dict[str, Any]:
     if len(raw) > LONGEST_TOKEN or not raw.isascii():
         raise TokenInvalid
     for key in keys:

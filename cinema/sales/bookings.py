@@ -124,7 +124,7 @@ def cancel_bookings_of_cancelled_shows(limit: int = 100) -> int:
     for show_id, user_id in show_cancelling.customers_left(limit):
         try:
             with transaction.atomic(durable=True):
-                count, seats = show_cancelling.cancel_all_of(show_id, user_id)
+                count, seats = show_cancelling.cancel_bookings(show_id, user_id)
         except DatabaseError as error:
             if is_lock_timeout(error) or is_deadlock(error):
                 continue

@@ -81,11 +81,11 @@ class _Held(NamedTuple):
     given_back: bytes
 
 
-def key_of(show_id: int, seat_number: int) -> str:
+def lock_key(show_id: int, seat_number: int) -> str:
     return f"seat-lock:{show_id}:{seat_number}"
 
 
-def mark_of(show_id: int, seat_number: int) -> str:
+def mark_key(show_id: int, seat_number: int) -> str:
     return f"seat-mark:{show_id}:{seat_number}"
 
 
@@ -135,14 +135,14 @@ def locked(
 
 def give_back(show_id: int, seats: list[int]) -> None:
     """Delete the marks of seats that are free again. After the commit and before the answer."""
-    keys = [_count_of(show_id), *(mark_of(show_id, seat) for seat in seats)]
+    keys = [_give_back_key(show_id), *(mark_key(show_id, seat) for seat in seats)]
     # The second time on a new connection, should this one have been closed while it was idle.
     for _ in range(2):
         if redis.ask("EVAL", GIVE_BACK, len(keys), *keys, GIVEN_BACK_SECONDS):
             return
 
 
-def _count_of(show_id: int) -> str:
+def _give_back_key(show_id: int) -> str:
     return f"seats-given-back:{show_id}"
 
 
@@ -155,9 +155,13 @@ def _acquire(
     ask_marks: bool,
 ) -> _Held | None:
     limits = (throttle.period, throttle.calls) if throttle else (0, 0)
-    keys = [throttle.key if throttle else "", _count_of(show_id), ended_logins.mark_of(user_id)]
-    keys += [*(key_of(show_id, seat) for seat in seats)]
-    keys += [mark_of(show_id, seat) for seat in seats]
+    keys = [
+        throttle.key if throttle else "",
+        _give_back_key(show_id),
+        ended_logins.mark_key(user_id),
+    ]
+    keys += [*(lock_key(show_id, seat) for seat in seats)]
+    keys += [mark_key(show_id, seat) for seat in seats]
     arguments = (*limits, f"{user_id}:", token, LOCK_SECONDS, int(ask_marks))
     is_asked = not redis.breaker.is_open
     started = time.perf_counter()
@@ -169,8 +173,8 @@ def _acquire(
 
 def _release(show_id: int, seats: list[int], value: str, count: bytes, sold: list[int]) -> None:
     keys = [
-        _count_of(show_id),
-        *(key_of(show_id, seat) for seat in seats),
-        *(mark_of(show_id, seat) for seat in sold),
+        _give_back_key(show_id),
+        *(lock_key(show_id, seat) for seat in seats),
+        *(mark_key(show_id, seat) for seat in sold),
     ]
     redis.tell("EVAL", RELEASE, len(keys), *keys, value, len(seats), count, MARK_MS)

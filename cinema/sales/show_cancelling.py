@@ -65,7 +65,7 @@ def customers_left(limit: int) -> list[tuple[int, int]]:
     return list(pairs[:limit])
 
 
-def cancel_all_of(show_id: int, user_id: int) -> tuple[int, list[int]]:
+def cancel_bookings(show_id: int, user_id: int) -> tuple[int, list[int]]:
     """Cancel what this customer has of this cancelled show; return how many bookings, which seats.
 
     All or none, since one mail names them: where somebody else is at one of them, a later

@@ -49,13 +49,13 @@ def secrets_are_secret() -> Findings:
         ("SECRET_KEY", "secret_key", [settings.SECRET_KEY]),
         ("JWT_SIGNING_KEYS", "jwt_signing_key", settings.JWT_SIGNING_KEYS),
     ):
-        for fault in filter(None, (_fault(key, made) for key in keys)):
+        for fault in filter(None, (_find_fault(key, made) for key in keys)):
             yield error(1, f"{name} {fault}: whoever guesses it can log in as anybody.", hint)
     if settings.SECRET_KEY in settings.JWT_SIGNING_KEYS:
         yield error(2, "SECRET_KEY is one of JWT_SIGNING_KEYS: who learns one has both.", hint)
 
 
-def _fault(key: str, made: str) -> str:
+def _find_fault(key: str, made: str) -> str:
     """What is wrong with a key, as the rest of a sentence; never the key itself."""
     kept = settings.VAR / made
     if len(key) < 32 or len(set(key)) < DISTINCT_LETTERS:
@@ -145,7 +145,7 @@ def the_database_keeps_its_promises() -> Findings:
     options, engine = database.get("OPTIONS", {}), database["ENGINE"].rpartition(".")[2]
     hint = "Leave DATABASES to env.database, which sets it."
     if engine == "sqlite3":
-        yield from _of_sqlite(options, hint)
+        yield from _check_sqlite(options, hint)
     if engine == "postgresql" and not all(
         name in str(options.get("options")) for name in POSTGRES_TIMEOUTS
     ):
@@ -171,7 +171,7 @@ def the_database_keeps_its_promises() -> Findings:
         )
 
 
-def _of_sqlite(options: dict[str, Any], hint: str) -> Findings:
+def _check_sqlite(options: dict[str, Any], hint: str) -> Findings:
     if options.get("transaction_mode") != "IMMEDIATE":
         yield error(
             6,

@@ -121,7 +121,7 @@ def secret(name: str, kept_in: Path | None) -> str:
     """
     value = os.environ.get(name, "")
     if not value and kept_in is not None:
-        return _made_once(kept_in)
+        return _make_once(kept_in)
     if len(value) < SECRET_LENGTH:
         state = "too short" if value else "not set"
         wanted = f"with DEBUG off it must have {SECRET_LENGTH} characters or more"
@@ -136,14 +136,14 @@ def signing_keys(name: str, secret_key: str, kept_in: Path | None) -> list[str]:
     """
     keys = words(name)
     if not keys and kept_in is not None:
-        return [_made_once(kept_in)]
+        return [_make_once(kept_in)]
     if any(len(key) < SECRET_LENGTH for key in keys):
         wanted = f"each must have {SECRET_LENGTH} characters or more"
         raise ImproperlyConfigured(f"{name} has a key that is too short: {wanted}.")
     return keys or [hmac.new(secret_key.encode(), b"marquee.jwt", hashlib.sha256).hexdigest()]
 
 
-def _made_once(path: Path) -> str:
+def _make_once(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)

@@ -105,15 +105,15 @@ class Handler(logging.Handler):
 
 def _steps() -> list[Processor]:
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    return [_carried, structlog.stdlib.add_log_level, _named, stamp, _without_words]
+    return [_add_carried, structlog.stdlib.add_log_level, _add_logger, stamp, _without_words]
 
 
-def _carried(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _add_carried(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """What the line says itself goes before what its thread carries."""
     return {**logs.carried(), **event}
 
 
-def _named(logger: Any, _method: str, event: EventDict) -> EventDict:
+def _add_logger(logger: Any, _method: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     event["logger"] = record.name if record else logger.name
     return event

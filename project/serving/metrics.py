@@ -52,15 +52,15 @@ class _Everything:
     def collect(self) -> Iterator[Metric]:
         seen = heartbeats.look()
         tallies = worker_counts.read()
-        families = {family.name: family for family in _of_processes()}
+        families = {family.name: family for family in _collect_processes()}
         for family in tallies.families if tallies else []:
             families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             families[family.name].samples += family.samples
         yield from families.values()
-        figures = _within(DATABASE_SECONDS, _of_database)
-        yield _up(health.of_redis(seen), figures)
+        figures = _ask_within(DATABASE_SECONDS, _collect_database)
+        yield _house_gauge(health.parts_by_redis(seen), figures)
         if seen:
-            yield from _of_redis(seen)
+            yield from _collect_redis(seen)
         if tallies:
             yield _gauge(
                 "marquee_task_age_seconds",
@@ -71,7 +71,7 @@ class _Everything:
         yield from figures[1] if figures else []
 
 
-def _of_processes() -> Iterable[Metric]:
+def _collect_processes() -> Iterable[Metric]:
     """Collect from all processes where PROMETHEUS_MULTIPROC_DIR is set, as `serve` does."""
     if values.ValueClass is values.MutexValue:
         return REGISTRY.collect()
@@ -94,7 +94,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _up(parts: list[Part], figures: tuple[Part, list[Metric]] | None) -> Metric:
+def _house_gauge(parts: list[Part], figures: tuple[Part, list[Metric]] | None) -> Metric:
     """One sample a part: 1 while it is as it should be. Of the mails only the database knows."""
     states = {part.name: float(part.ok) for part in parts} | {
         "database": float(figures is not None)
@@ -104,7 +104,7 @@ def _up(parts: list[Part], figures: tuple[Part, list[Metric]] | None) -> Metric:
     return _gauge("marquee_up", "Whether this part of the house is as it should be", "part", states)
 
 
-def _of_redis(seen: Seen) -> Iterator[Metric]:
+def _collect_redis(seen: Seen) -> Iterator[Metric]:
     workers = {"alive": float(seen.alive), "silent": float(seen.silent)}
     yield _gauge("marquee_workers", "Workers by whether they are heard of", "state", workers)
     killed = CounterMetricFamily(
@@ -124,13 +124,13 @@ def _of_redis(seen: Seen) -> Iterator[Metric]:
     )
 
 
-def _of_database() -> tuple[Part, list[Metric]]:
+def _collect_database() -> tuple[Part, list[Metric]]:
     """Each figure is SQL's, without a cap: all that is counted here has an index of its own."""
     stale = Booking.objects.stale().count()
     left = BookingSeat.objects.live().filter(show=OuterRef("pk"))
     cancelling = Show.objects.filter(Exists(left), cancelled_at__isnull=False).count()
     owed = health.owed_mails()
-    return health.mail(owed), [
+    return health.mail_part(owed), [
         _gauge("marquee_mails_owed", "Mails that are owed", "kind", _count(OwedQuerySet.owed)),
         GaugeMetricFamily(
             "marquee_mails_oldest_seconds", "Age of the oldest owed mail", value=owed.oldest_seconds
@@ -186,7 +186,7 @@ def _gauge(name: str, about: str, label: str, figures: Labelled) -> Metric:
     return family
 
 
-def _within(seconds: float, ask: Callable[[], Answer]) -> Answer | None:
+def _ask_within(seconds: float, ask: Callable[[], Answer]) -> Answer | None:
     """Return the answer, from a thread with a connection of its own.
 
     None for a database that is down or takes longer.

@@ -58,15 +58,15 @@ class RequestMiddleware:
         logs.carry(request_id=request_id)
         IN_PROGRESS.inc()
         try:
-            response = self._answered(request, request_id)
-            _tell(request, response, time.perf_counter() - started)
+            response = self._answer(request, request_id)
+            _log_request(request, response, time.perf_counter() - started)
         finally:
             IN_PROGRESS.dec()
             logs.carry()
         return response
 
-    def _answered(self, request: HttpRequest, request_id: str) -> HttpResponse:
-        response = self._response(request)
+    def _answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        response = self._respond(request)
         if response.status_code >= 400 and request.path.startswith(API):
             response = _as_problem(request, response)
         response["X-Request-ID"] = request_id
@@ -85,19 +85,19 @@ class RequestMiddleware:
             )
         return None
 
-    def _response(self, request: HttpRequest) -> HttpResponse:
+    def _respond(self, request: HttpRequest) -> HttpResponse:
         try:
             if request.path not in PROBED:
                 request.get_host()
         except DisallowedHost:
-            return self._refused(request, "This host name is not one of ours: see ALLOWED_HOSTS.")
+            return self._refuse(request, "This host name is not one of ours: see ALLOWED_HOSTS.")
         if not LENGTH.fullmatch(request.META.get("CONTENT_LENGTH") or "0"):
-            return self._refused(
+            return self._refuse(
                 request, "The body is cut off, or its Content-Length is not a number."
             )
         return self.get_response(request)
 
-    def _refused(self, request: HttpRequest, why: str) -> HttpResponse:
+    def _refuse(self, request: HttpRequest, why: str) -> HttpResponse:
         return self.secured(request, problem(request, errors.BadRequest(why)))
 
 
@@ -120,17 +120,17 @@ def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return answer
 
 
-def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def _log_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     match = request.resolver_match
     route = match.route if match else "none"
     method: str = request.method if request.method in METHODS else "other"
     code: str = getattr(response, "refusal_code", "")
-    requests, latency = _counted((method, route, response.status_code, code))
+    requests, latency = _find_counters((method, route, response.status_code, code))
     requests.inc()
     latency.observe(seconds)
     if log.is_enabled_for(INFO):
         fields: dict[str, Any] = {"code": code} if code else {}
-        if staff := _staff(request):
+        if staff := _staff_id(request):
             fields["user_id"] = staff
         ms = round(seconds * 1000, 1)
         log.info(
@@ -138,14 +138,14 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
         )
 
 
-def _counted(labels: tuple[str, str, int, str]) -> tuple[Counter, Histogram]:
+def _find_counters(labels: tuple[str, str, int, str]) -> tuple[Counter, Histogram]:
     """Looked up once: the library's own look-up takes longer than the count."""
     if not (children := _children.get(labels)):
         children = _children[labels] = REQUESTS.labels(*labels), SECONDS.labels(labels[1])
     return children
 
 
-def _staff(request: HttpRequest) -> int | None:
+def _staff_id(request: HttpRequest) -> int | None:
     """Return who is logged in to the admin, if the page has asked for it."""
     user = getattr(request, "_cached_user", None)
     return user.pk if user else None

@@ -21,7 +21,7 @@ import structlog
 from django.conf import settings
 from prometheus_client import Counter
 
-from cinema.api.errors import PROBLEM_JSON, body_of
+from cinema.api.errors import PROBLEM_JSON, problem_body
 from cinema.errors import Unavailable
 
 WAITING = 128  # a burst of new connections stands here for some milliseconds
@@ -65,7 +65,7 @@ def _refuse(client: socket.socket) -> None:
     refusal = Unavailable(
         "More requests are waiting than can be answered in time. Nothing was done; try again."
     )
-    body = body_of(refusal, request_id := uuid4().hex)
+    body = problem_body(refusal, request_id := uuid4().hex)
     head = [
         "HTTP/1.1 503 Service Unavailable",
         f"Content-Type: {PROBLEM_JSON}",

@@ -67,7 +67,7 @@ def without_password(url: str) -> str:
     return parts._replace(netloc=login.partition(":")[0] + at + place).geturl()
 
 
-def address_of(host: str, port: int) -> tuple[socket.AddressFamily, str]:
+def resolve_host(host: str, port: int) -> tuple[socket.AddressFamily, str]:
     """Return the number that HOST stands for, because granian takes no names.
 
     IPv4 first, where a name has both.
@@ -98,7 +98,7 @@ def check_port(name: str, host: str, port: int, patience: float) -> None:
 
 
 def _listening_error(host: str, port: int) -> OSError | None:
-    family, address = address_of(host, port)
+    family, address = resolve_host(host, port)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # as a server would: connections of the last one that are still fading away are no hindrance
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,7 +4,7 @@ import pytest
 from django_redis import get_redis_connection
 
 from cinema.sales.models import Booking
-from cinema.sales.seat_locks import key_of
+from cinema.sales.seat_locks import lock_key
 from tests.conftest import refusal
 from tests.support.factories import a_show
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def lock(show, seat, user_id) -> None:
-    get_redis_connection("default").set(key_of(show.pk, seat), f"{user_id}:token", ex=5)
+    get_redis_connection("default").set(lock_key(show.pk, seat), f"{user_id}:token", ex=5)
 
 
 @pytest.mark.parametrize("call", ["book", "hold"])
@@ -25,7 +25,7 @@ def test_a_seat_that_another_is_trying_for_is_contended(api, other, call):
     assert refusal(response) == (409, "seat_contended")
     assert (response.headers["Retry-After"], response.json()["seats"]) == ("1", [6])
     assert not Booking.objects.exists()
-    assert not get_redis_connection("default").exists(key_of(show.pk, 5))
+    assert not get_redis_connection("default").exists(lock_key(show.pk, 5))
     assert api.post(f"/api/shows/{show.pk}/{call}/", {"seat_number": 5}).status_code == 201
 
 
@@ -53,4 +53,4 @@ def test_no_lock_is_left_behind(api):
     api.post(f"/api/shows/{show.pk}/book/", {"seat_numbers": [5, 7]})
 
     redis = get_redis_connection("default")
-    assert [redis.exists(key_of(show.pk, seat)) for seat in (5, 6, 7)] == [0, 0, 0]
+    assert [redis.exists(lock_key(show.pk, seat)) for seat in (5, 6, 7)] == [0, 0, 0]

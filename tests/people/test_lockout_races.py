@@ -60,7 +60,7 @@ def test_many_right_logins_at_once_all_pass(anonymous, known):
 
 
 def test_without_the_limit_in_its_statement_they_would_be(anonymous, known, monkeypatch):
-    monkeypatch.setattr(lockouts, "_counted", lambda *_: True)
+    monkeypatch.setattr(lockouts, "_count_failure", lambda *_: True)
 
     answers = race(*[lambda: told(log_in(anonymous))] * 12)
 

@@ -294,7 +294,7 @@ def test_without_the_database_its_figures_are_left_out_and_nobody_waits(
         silent.set()
         let_go.wait(PATIENCE_SECONDS)
 
-    monkeypatch.setattr(project_metrics, "_of_database", ask)
+    monkeypatch.setattr(project_metrics, "_collect_database", ask)
     monkeypatch.setattr(project_metrics, "DATABASE_SECONDS", 0.2)
     started = own_time()
 

@@ -219,7 +219,10 @@ def test_a_show_that_is_on_sale_again_keeps_what_is_left():
 
     with nothing_changes():
         with transaction.atomic():
-            assert show_cancelling.cancel_all_of(show.pk, Booking.objects.get().user_id) == (0, [])
+            assert show_cancelling.cancel_bookings(show.pk, Booking.objects.get().user_id) == (
+                0,
+                [],
+            )
         assert sweep() == 0
 
 
@@ -328,7 +331,7 @@ def test_a_confirmation_that_failed_is_not_sent_again_behind_it(told):
 def test_the_marks_of_its_seats_are_gone():
     booking = a_booking()
     cancelled(booking.show)
-    mark = seat_locks.mark_of(booking.show_id, 5)
+    mark = seat_locks.mark_key(booking.show_id, 5)
     get_redis_connection("default").set(mark, 1)
 
     sweep()
@@ -463,7 +466,7 @@ def test_what_fails_for_one_customer_stops_none_of_the_others(monkeypatch, writt
     show, unlucky = a_show(), a_caller()
     bad, good = a_booking(unlucky, show, (1,)), a_booking(None, show, (2,))
     cancelled(show)
-    cancel_all_of = show_cancelling.cancel_all_of
+    cancel_all_of = show_cancelling.cancel_bookings
 
     def fails(show_id: int, user_id: int):
         if user_id == unlucky.user_id:
@@ -471,7 +474,7 @@ def test_what_fails_for_one_customer_stops_none_of_the_others(monkeypatch, writt
         return cancel_all_of(show_id, user_id)
 
     with monkeypatch.context() as broken:
-        broken.setattr(show_cancelling, "cancel_all_of", fails)
+        broken.setattr(show_cancelling, "cancel_bookings", fails)
         with pytest.raises(DataError):
             sweep()
 

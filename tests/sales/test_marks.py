@@ -43,7 +43,7 @@ def sold_out():
 
 def test_the_second_refusal_spares_the_database(sold_out, django_assert_num_queries):
     show, _, caller, _ = sold_out
-    assert marked(show) == {seat_locks.mark_of(show.pk, 5)}
+    assert marked(show) == {seat_locks.mark_key(show.pk, 5)}
 
     with django_assert_num_queries(0):
         refused = refuse(caller, show)
@@ -155,4 +155,4 @@ def test_control_without_the_count_a_slow_refusal_would_say_no_behind_a_cancel(m
 
     slow_refusal(show, lambda: bookings.cancel(seller, booking.pk))
 
-    assert marked(show) == {seat_locks.mark_of(show.pk, 5)}
+    assert marked(show) == {seat_locks.mark_key(show.pk, 5)}

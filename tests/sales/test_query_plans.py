@@ -198,7 +198,7 @@ def test_the_claim_of_a_mail(mailoutbox):
 def test_health_and_metrics():
     with statements() as told:
         health.parts()
-        project_metrics._of_database()
+        project_metrics._collect_database()
 
     assert len(told) > 8
     assert all_read_whole(told) == {}

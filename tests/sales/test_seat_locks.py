@@ -32,9 +32,9 @@ def keys() -> dict[str, str]:
 def test_a_lock_stands_while_the_block_runs_and_is_gone_behind_it():
     with seat_locks.locked(1, [5, 6], user_id=7):
         held = keys()
-        lives = get_redis_connection("default").pttl(seat_locks.key_of(1, 5))
+        lives = get_redis_connection("default").pttl(seat_locks.lock_key(1, 5))
 
-    assert set(held) == {seat_locks.key_of(1, 5), seat_locks.key_of(1, 6)}
+    assert set(held) == {seat_locks.lock_key(1, 5), seat_locks.lock_key(1, 6)}
     assert all(value.startswith("7:") for value in held.values())
     assert 0 < lives <= seat_locks.LOCK_SECONDS * 1000
     assert keys() == {}
@@ -47,7 +47,7 @@ def test_another_customer_is_refused_at_once_and_takes_no_lock():
 
         assert refused.value.extra == {"seats": [5]}
         assert refused.value.retry_after == 1
-        assert set(keys()) == {seat_locks.key_of(1, 5)}
+        assert set(keys()) == {seat_locks.lock_key(1, 5)}
 
 
 def test_seven_is_not_the_same_customer_as_seventy_seven():
@@ -66,7 +66,7 @@ def test_the_same_customers_retry_passes_and_its_lock_outlives_the_first_attempt
 
     first.__exit__(None, None, None)
 
-    assert set(keys()) == {seat_locks.key_of(1, 5)}  # the release compared before it deleted
+    assert set(keys()) == {seat_locks.lock_key(1, 5)}  # the release compared before it deleted
     retry.__exit__(None, None, None)
     assert keys() == {}
 
@@ -99,7 +99,7 @@ def test_a_dead_owners_lock_dies(monkeypatch):
     time.sleep(1.1)
 
     with seat_locks.locked(1, [5], user_id=8):
-        assert keys()[seat_locks.key_of(1, 5)].startswith("8:")
+        assert keys()[seat_locks.lock_key(1, 5)].startswith("8:")
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_locks_that_redis_took_too_late_are_released_all_the_same(monkeypatch):
         patch.setattr(redis, "call", late)
         lock = seat_locks.locked(1, [5], user_id=7)
         lock.__enter__()
-    assert set(keys()) == {seat_locks.key_of(1, 5)}
+    assert set(keys()) == {seat_locks.lock_key(1, 5)}
 
     lock.__exit__(None, None, None)
 

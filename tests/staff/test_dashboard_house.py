@@ -86,7 +86,7 @@ def test_more_than_a_thousand_mails_are_counted_to_the_last():
     (told,) = superuser().get(HOUSE).context["mails"][:1]
 
     assert (told["owed"], told["failed"]) == (1002, 1001)
-    assert health.mail(health.owed_mails()).sentence.startswith("1001 mails were refused")
+    assert health.mail_part(health.owed_mails()).sentence.startswith("1001 mails were refused")
 
 
 def test_of_the_passwords_mails_is_told_who_may_see_them():

@@ -59,7 +59,7 @@ class World:
 
     def forget_marks(self) -> None:
         client = get_redis_connection("default")
-        if marks := client.keys(seat_locks.mark_of("*", "*")):
+        if marks := client.keys(seat_locks.mark_key("*", "*")):
             client.delete(*marks)
 
     def redis_refuses(self) -> None:

@@ -58,7 +58,9 @@ KEY_HEADER = {
 )
 def book(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     """In one step, all the seats or none."""
-    return outcome_response(bookings.book(request.auth, show_id, body.wanted, _key(request, body)))
+    return outcome_response(
+        bookings.book(request.auth, show_id, body.wanted, _read_key(request, body))
+    )
 
 
 @router.post(
@@ -72,7 +74,9 @@ def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
     """Kept for you until `expires_at`. The same seats again: 200, the same hold, its expiry
     unchanged.
     """
-    return outcome_response(bookings.hold(request.auth, show_id, body.wanted, _key(request, body)))
+    return outcome_response(
+        bookings.hold(request.auth, show_id, body.wanted, _read_key(request, body))
+    )
 
 
 @router.post(
@@ -93,7 +97,7 @@ def hold(request: CallerRequest, show_id: Id, body: Seats) -> HttpResponse:
 )
 def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. Of a booked one: the same answer again."""
-    return outcome_response(bookings.confirm(request.auth, booking_id, _key(request, body)))
+    return outcome_response(bookings.confirm(request.auth, booking_id, _read_key(request, body)))
 
 
 @router.post(
@@ -107,7 +111,7 @@ def confirm(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> 
 )
 def cancel(request: CallerRequest, booking_id: Id, body: Nothing = NOTHING) -> HttpResponse:
     """Takes no body. The seats are free at once. Of a cancelled one: the same answer again."""
-    return outcome_response(bookings.cancel(request.auth, booking_id, _key(request, body)))
+    return outcome_response(bookings.cancel(request.auth, booking_id, _read_key(request, body)))
 
 
 @router.get(
@@ -150,7 +154,7 @@ def get_booking(request: CustomerRequest, booking_id: Id) -> HttpResponse:
     return json_response(found[0])
 
 
-def _key(request: HttpRequest, body: Input) -> Key | None:
+def _read_key(request: HttpRequest, body: Input) -> Key | None:
     if (header := request.META.get("HTTP_IDEMPOTENCY_KEY")) is None:
         return None
     return key_from(header, request.method or "", request.path, body.model_dump(exclude_unset=True))

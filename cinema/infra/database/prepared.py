@@ -50,10 +50,10 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[list[Any]]:
             cursor.execute(sql, values)
             return [list(row) for row in cursor.fetchall()]
     db.ensure_connection()
-    written = _written(sql)
+    written = _write(sql)
     with db.wrap_database_errors:
-        result = _asked(
-            db.connection.pgconn, written, [_dumped(values[name]) for name in written.values]
+        result = _execute(
+            db.connection.pgconn, written, [_dump(values[name]) for name in written.values]
         )
     load = [LOADERS.get(result.ftype(column), bytes.decode) for column in range(result.nfields)]
     return [
@@ -65,23 +65,25 @@ def rows(sql: str, values: Mapping[str, Any]) -> list[list[Any]]:
     ]
 
 
-def _asked(server: pq.abc.PGconn, written: _Written, values: list[bytes | None]) -> pq.abc.PGresult:
+def _execute(
+    server: pq.abc.PGconn, written: _Written, values: list[bytes | None]
+) -> pq.abc.PGresult:
     """Ask, and prepare the statement first where it is not yet.
 
     That is on a new connection, and after a ROLLBACK, at which psycopg lets go of all.
     """
     # in a transaction, a miss would be its end
     if server.transaction_status != pq.TransactionStatus.IDLE:
-        return _checked(server, server.exec_params(written.sql, values))
+        return _check(server, server.exec_params(written.sql, values))
     # as to others, None is NULL
     result = server.exec_prepared(written.name, values)  # type: ignore[arg-type]
     if result.error_field(pq.DiagnosticField.SQLSTATE) == NO_SUCH_STATEMENT:
-        _checked(server, server.prepare(written.name, written.sql))
+        _check(server, server.prepare(written.name, written.sql))
         result = server.exec_prepared(written.name, values)  # type: ignore[arg-type]
-    return _checked(server, result)
+    return _check(server, result)
 
 
-def _checked(server: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
+def _check(server: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
     if result.status in ANSWERS:
         return result
     if server.status == pq.ConnStatus.BAD:
@@ -90,7 +92,7 @@ def _checked(server: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
 
 
 @lru_cache
-def _written(sql: str) -> _Written:
+def _write(sql: str) -> _Written:
     names = list(dict.fromkeys(NAMED.findall(sql)))
     numbered = NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", sql).encode()
     return _Written(
@@ -98,19 +100,19 @@ def _written(sql: str) -> _Written:
     )
 
 
-def _dumped(value: Any) -> bytes | None:
+def _dump(value: Any) -> bytes | None:
     if value is None:
         return None
     return (f"{{{','.join(map(str, value))}}}" if isinstance(value, list) else str(value)).encode()
 
 
-def _numbers(raw: bytes) -> list[int]:
+def _load_numbers(raw: bytes) -> list[int]:
     """`{1,2}`."""
     found: list[int] = orjson.loads(b"[%b]" % raw[1:-1])
     return found
 
 
-def _time(raw: bytes) -> datetime:
+def _load_time(raw: bytes) -> datetime:
     return datetime.fromisoformat(raw.decode())
 
 
@@ -121,6 +123,6 @@ LOADERS: dict[int, Callable[[bytes], Any]] = {
     INT8: int,
     INT2: int,
     INT4: int,
-    INT4S: _numbers,
-    TIMESTAMPTZ: _time,
+    INT4S: _load_numbers,
+    TIMESTAMPTZ: _load_time,
 }

@@ -37,7 +37,7 @@ class Owed(NamedTuple):
 
 def parts() -> list[Part]:
     """Redis, workers, beat, mail. Raises nothing when Redis is away, and hardly waits for it."""
-    return [*of_redis(heartbeats.look()), mail(owed_mails())]
+    return [*parts_by_redis(heartbeats.look()), mail_part(owed_mails())]
 
 
 def degraded() -> list[str]:
@@ -45,11 +45,11 @@ def degraded() -> list[str]:
     return [part.name for part in parts() if not part.ok]
 
 
-def of_redis(seen: Seen | None) -> list[Part]:
-    return [_redis(seen), _workers(seen), _beat(seen)]
+def parts_by_redis(seen: Seen | None) -> list[Part]:
+    return [_redis_part(seen), _workers_part(seen), _beat_part(seen)]
 
 
-def mail(owed: Owed) -> Part:
+def mail_part(owed: Owed) -> Part:
     """Return the mails' part: green until one is refused, tried again, or late.
 
     A mail server that is away shows within half a minute.
@@ -97,7 +97,7 @@ def _seconds_since(at: datetime) -> float:
     return max(0.0, (timezone.now() - at).total_seconds())
 
 
-def _redis(seen: Seen | None) -> Part:
+def _redis_part(seen: Seen | None) -> Part:
     if seen:
         waiting = ", ".join(f"{tasks} in {queue}" for queue, tasks in seen.queues.items())
         return Part(
@@ -109,7 +109,7 @@ def _redis(seen: Seen | None) -> Part:
     )
 
 
-def _workers(seen: Seen | None) -> Part:
+def _workers_part(seen: Seen | None) -> Part:
     if seen is None:
         return Part("workers", False, "Unknown: they are heard of through Redis.")
     sentences = [f"{seen.alive} {'worker' if seen.alive == 1 else 'workers'}"]
@@ -127,7 +127,7 @@ def _workers(seen: Seen | None) -> Part:
     )
 
 
-def _beat(seen: Seen | None) -> Part:
+def _beat_part(seen: Seen | None) -> Part:
     if seen is None:
         return Part("beat", False, "Unknown: it is heard of through Redis.")
     if seen.beat is None:

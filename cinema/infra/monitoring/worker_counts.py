@@ -39,7 +39,7 @@ class Tallies(NamedTuple):
 def begin() -> None:
     """In a process that was forked: what its parent has counted is not its own."""
     _added.clear()
-    _added.update({key: value for key, value in _counted().items() if value})
+    _added.update({key: value for key, value in _collect().items() if value})
 
 
 def add(task: str) -> None:
@@ -53,7 +53,7 @@ def share() -> None:
 
 
 def _share(ended: str) -> None:
-    counted = _counted()
+    counted = _collect()
     words: list[redis.Word] = ["EVAL", ADD, 2, TALLIES, LAST_RUNS, ended]
     for key, value in counted.items():
         words += [key, repr(value - _added.get(key, 0))]
@@ -72,7 +72,7 @@ def read() -> Tallies | None:
     return Tallies(_families(_pairs(tallies)), last_runs)
 
 
-def _counted() -> dict[bytes, float]:
+def _collect() -> dict[bytes, float]:
     """Every sample that workers may have, by its name and labels."""
     samples = (
         sample for metric in OF_WORKERS for family in metric.collect() for sample in family.samples
@@ -90,7 +90,7 @@ def _families(pairs: list[tuple[bytes, bytes]]) -> list[Metric]:
         name: family
         for metric in OF_WORKERS
         for family in metric.describe()
-        for name in _names(family)
+        for name in _sample_names(family)
     }
     for key, value in sorted(pairs):
         name, labels = orjson.loads(key)
@@ -99,7 +99,7 @@ def _families(pairs: list[tuple[bytes, bytes]]) -> list[Metric]:
     return list({family.name: family for family in known.values()}.values())
 
 
-def _names(family: Metric) -> list[str]:
+def _sample_names(family: Metric) -> list[str]:
     return [family.name + ending for ending in ("_total", "_bucket", "_sum", "_count")]
 
 

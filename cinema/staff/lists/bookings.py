@@ -133,7 +133,7 @@ class BookingAdmin(ReadOnly):
             "yes": "Yes, cancel them",
             "fields": {
                 "action": "cancel",
-                **{_seen(booking): booking.status for booking in chosen},
+                **{_status_field(booking): booking.status for booking in chosen},
             },
             "chosen": [str(booking.pk) for booking in chosen],
             "back": request.get_full_path(),
@@ -159,7 +159,7 @@ class BookingAdmin(ReadOnly):
 
     def _cancel_one(self, request: Any, booking: Booking) -> bool:
         """Cancel in a transaction of its own: what is refused stops none of the others."""
-        seen = request.POST.get(_seen(booking), booking.status)
+        seen = request.POST.get(_status_field(booking), booking.status)
         try:
             outcome = bookings.cancel(Caller(request.user.pk, staff=True), booking.pk, seen=seen)
         except Refusal as refusal:
@@ -172,7 +172,7 @@ class BookingAdmin(ReadOnly):
         return False
 
 
-def _seen(booking: Booking) -> str:
+def _status_field(booking: Booking) -> str:
     """The field of the question that says what the clerk read of this booking."""
     return f"status{booking.pk}"
 

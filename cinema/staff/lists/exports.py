@@ -84,16 +84,16 @@ def _row(booking: BookingSnapshot, customer: tuple[str, str], with_customers: bo
         booking.status,
         show.movie_title,
         show.screen_name,
-        _time(show.date_time),
+        _format_time(show.date_time),
         " ".join(map(str, seats)),
         len(seats),
-        _time(booking.created_at),
-        _time(booking.updated_at),
+        _format_time(booking.created_at),
+        _format_time(booking.updated_at),
     ]
     if with_customers:
         cells += customer
     return [safe(cell) for cell in cells]
 
 
-def _time(moment: Any) -> str:
+def _format_time(moment: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"

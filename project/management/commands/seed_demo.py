@@ -193,7 +193,7 @@ def add_bookings(shows: list[Show], moment: datetime) -> int:
     if customer is None:
         return 0
     past = sorted(
-        [*of_customer(customer, shows, moment), *at_counter(shows, moment)],
+        [*customer_sales(customer, shows, moment), *counter_sales(shows, moment)],
         key=lambda sale: sale.made_at,
     )
     bookings = Booking.objects.bulk_create(
@@ -220,7 +220,7 @@ def add_bookings(shows: list[Show], moment: datetime) -> int:
     return len(bookings)
 
 
-def of_customer(customer: User, shows: list[Show], moment: datetime) -> Iterator[Sale]:
+def customer_sales(customer: User, shows: list[Show], moment: datetime) -> Iterator[Sale]:
     chosen = [(BOOKED, *which) for which in BOOKED_SEATS] + [
         (CANCELLED, *which) for which in CANCELLED_SEATS
     ]
@@ -231,13 +231,13 @@ def of_customer(customer: User, shows: list[Show], moment: datetime) -> Iterator
             )
 
 
-def at_counter(shows: list[Show], moment: datetime) -> Iterator[Sale]:
+def counter_sales(shows: list[Show], moment: datetime) -> Iterator[Sale]:
     """Yield walk-ins in every hall but that of show 1, the more the sooner its show."""
     walk_in, clerk = User.objects.walk_in(), User.objects.filter(username="boxoffice").first()
-    of_customer = {place: set(seats) for place, seats in BOOKED_SEATS}
+    customer_sales = {place: set(seats) for place, seats in BOOKED_SEATS}
     for place, show in enumerate(shows[1:], 1):
         # the same halls at every start
-        chance, taken = Random(place), of_customer.get(place, set())  # noqa: S311
+        chance, taken = Random(place), customer_sales.get(place, set())  # noqa: S311
         many = chance.randint(show.total_seats // 20, show.total_seats // 8)
         for _ in range(many // (1 + (show.date_time - moment).days)):
             first = chance.randint(1, show.total_seats - 3)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from project.up.preflight import address_of
+from project.up.preflight import resolve_host
 
 REQUEST_THREADS = 3  # a process
 
@@ -27,7 +27,7 @@ def granian() -> list[str]:
         "interface": "wsgi",
         "workers": str(cores()),
         "blocking-threads": str(REQUEST_THREADS),
-        "host": address_of(settings.HOST, settings.PORT)[1],
+        "host": resolve_host(settings.HOST, settings.PORT)[1],
         "port": str(settings.PORT),
         "backlog": "2048",
         # per worker, and an idle keep-alive connection counts: 1024 open files are usual

@@ -18,10 +18,10 @@ from project.up import embedded_redis
 from project.up.output import Output
 from project.up.preflight import (
     PATIENCE_SECONDS,
-    address_of,
     check_database,
     check_port,
     only_one,
+    resolve_host,
     without_password,
 )
 from project.up.processes import Process, Supervisor, on_stop_signals
@@ -144,7 +144,7 @@ def flower_runs() -> bool:
 
 
 def is_complete(born: float) -> bool:
-    if not answers(address_of(settings.HOST, settings.PORT)[1], settings.PORT, "/livez", {200}):
+    if not answers(resolve_host(settings.HOST, settings.PORT)[1], settings.PORT, "/livez", {200}):
         return False
     flower_late = time.monotonic() - born > FLOWER_SECONDS
     return (

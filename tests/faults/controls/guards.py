@@ -25,7 +25,7 @@ from cinema.notifications import deliveries, letters
 from cinema.people.caller import require_live
 from cinema.sales import bookings, idempotency, one_statement, seat_locks, step_by_step
 from cinema.sales.models import Booking, BookingEvent, BookingQuerySet, SeatQuerySet
-from cinema.sales.show_cancelling import cancel_all_of, customers_left
+from cinema.sales.show_cancelling import cancel_bookings, customers_left
 from cinema.sales.snapshots import Outcome
 from workers import tasks
 from workers.celery import DAY_SECONDS, app
@@ -116,7 +116,7 @@ def no_transaction_of_a_sweep() -> None:
     """What a customer has of a cancelled show is ended by statements that are committed one by one."""
 
     def cancel(limit: int) -> int:
-        return sum(cancel_all_of(*pair)[0] for pair in customers_left(limit))
+        return sum(cancel_bookings(*pair)[0] for pair in customers_left(limit))
 
     BookingQuerySet.select_for_update = lambda rows, **_: rows
     bookings.cancel_bookings_of_cancelled_shows = cancel
