@@ -11,7 +11,11 @@ from tests.faults.stage.smtp_sink import PERMANENT, TEMPORARY
 from tests.faults.stage.stage import Stage
 
 MAIL_SECONDS = 60
-SEND_AGAIN = "from cinema import mail, models; mail.send_again(models.BookingEvent.objects.all())"
+SEND_AGAIN = """
+from cinema.notifications import deliveries
+from cinema.sales.models import BookingEvent
+deliveries.send_again(BookingEvent.objects.all())
+"""
 FAILED = "SELECT count(*) FROM cinema_bookingevent WHERE mail_failed_at IS NOT NULL"
 PUT_OFF = (
     "SELECT count(*) FROM cinema_bookingevent WHERE mail_due_at IS NOT NULL AND mail_error <> ''"

@@ -18,9 +18,9 @@ BOOKINGS_EACH, SEATS = 6, 200
 SWEEP_SECONDS = 60  # until a worker that was killed is back, and has ended what is left
 # As the admin does it, by a clerk who buys nothing.
 CANCEL = """
-from cinema import bookings
-from cinema.logins import Caller
-from cinema.models import User
+from cinema.people.caller import Caller
+from cinema.people.models import User
+from cinema.sales import bookings
 clerk, _ = User.objects.get_or_create(username="clerk", defaults={{"email": "clerk@drill.example"}})
 bookings.cancel_show(Caller(clerk.pk, staff=True), {show})
 """
