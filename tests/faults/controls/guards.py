@@ -195,11 +195,11 @@ def mail_only_on_commit() -> None:
     step_by_step_alone()
     deliver = deliveries.deliver
 
-    def record(booking_id: int, kind: Any, caller: Any, *, deliveries: bool) -> None:
+    def record(booking_id: int, kind: Any, caller: Any, *, mail: bool) -> None:
         event = BookingEvent.objects.create(
             booking_id=booking_id, kind=kind, actor_id=caller.user_id
         )
-        if deliveries:
+        if mail:
             message = partial(
                 tasks.send_mail.apply_async, kwargs={"kind": "event", "pk": event.pk, "attempt": 0}
             )
