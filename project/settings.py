@@ -148,7 +148,7 @@ SILENCED_SYSTEM_CHECKS = [
 
 LOGIN_REDIRECT_URL = "admin:index"  # of who opens the login page by itself
 AUTH_USER_MODEL = "cinema.User"
-AUTHENTICATION_BACKENDS = ["cinema.people.lockouts.Backend"]
+AUTHENTICATION_BACKENDS = ["cinema.lockouts.Backend"]  # sessions hold this path
 AXES_ENABLED = LOCKOUT_FAILURES > 0
 AXES_FAILURE_LIMIT = LOCKOUT_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=LOCKOUT_SECONDS)

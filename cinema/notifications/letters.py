@@ -15,6 +15,9 @@ from cinema.people import passwords
 from cinema.people.models import PasswordReset, User
 from cinema.sales.models import Booking, BookingEvent
 
+# What resets sent before hold: another would give a mail that is tried again another Message-ID.
+RESET_SALT = "cinema.mail.reset"
+
 
 class Undeliverable(Exception):
     """There is nobody to send this mail to."""
@@ -70,7 +73,8 @@ def _write_reset(pk: int) -> EmailMultiAlternatives:
     if not reset.user.is_active:
         raise Undeliverable("inactive user")
     context = {"username": reset.user.username, "token": passwords.reset_token(reset.user)}
-    message_id = f"reset-{pk}-{salted_hmac('cinema.notifications.deliveries.reset', str(pk)).hexdigest()[:20]}"
+    key = salted_hmac(RESET_SALT, str(pk)).hexdigest()[:20]
+    message_id = f"reset-{pk}-{key}"
     return _compose(
         "password_reset", "A new password for Marquee", reset.user, reset.at, message_id, context
     )

@@ -27,7 +27,7 @@ def test_of_many_wrong_passwords_at_once_no_more_are_answered_than_the_limit_all
 @pytest.mark.parametrize(
     ("backends", "answer"),
     [
-        (["cinema.people.lockouts.Backend"], LOCKED),
+        (["cinema.lockouts.Backend"], LOCKED),
         (
             ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"],
             (200, ""),
