@@ -73,6 +73,16 @@ def test_permissions_made_early_are_djangos_own():
     )
 
 
+@pytest.mark.django_db(transaction=True, reset_sequences=True)
+def test_a_permission_can_be_made_after_numbers_began_again():
+    """The suite's own: numbers of what migrations made are not given again."""
+    of_something = Permission.objects.first().content_type
+
+    made = Permission.objects.create(codename="new", name="new", content_type=of_something)
+
+    assert made.pk > Permission.objects.exclude(pk=made.pk).order_by("-pk").first().pk
+
+
 @pytest.mark.django_db
 def test_making_the_groups_twice_changes_nothing(groups):
     rows = list(Group.objects.order_by("pk").values("pk", "name"))
