@@ -14,6 +14,7 @@ from django.core.management import call_command
 
 from cinema.errors import Refusal
 from cinema.sales.models import Booking
+from project.api import api
 from tests.support.suite.patience import PATIENCE_SECONDS
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -73,6 +74,17 @@ def test_the_refusals_table_is_the_codes_and_statuses_of_the_code():
 
     assert len(told) == len(set(told))
     assert set(told) == {(kind.status, kind.code) for kind in Refusal.__subclasses__()}
+
+
+def test_the_table_of_calls_is_the_openapi_document():
+    document = api.get_openapi_schema()
+    calls = {
+        (f"{method.upper()} {path}", "yes" if "security" in operation else "")
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+
+    assert {(call, token) for call, token, _ in rows("README.md", "The calls")} == calls
 
 
 ROOMS = ("project", "cinema", "workers")
