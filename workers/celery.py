@@ -104,14 +104,14 @@ app.conf.update(
 )
 
 
-def stop_without_broker(**_: Any) -> None:
+def stop_without_broker(**_: object) -> None:
     if not settings.REDIS_URL:
         sys.exit(
             "marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0."
         )
 
 
-def stop_open_flower(**_: Any) -> None:
+def stop_open_flower(**_: object) -> None:
     """Stop a Flower without a login: whoever reaches it can see and stop tasks.
 
     It comes through here after its options are read and before its port is open.
@@ -126,7 +126,7 @@ def stop_open_flower(**_: Any) -> None:
         )
 
 
-def keep_djangos_logging(**_: Any) -> None:
+def keep_djangos_logging(**_: object) -> None:
     """Keep Celery from setting up logging of its own, and from a line for each message and tick."""
     for chatty in ("celery.worker.strategy", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -141,7 +141,7 @@ def keep_djangos_logging(**_: Any) -> None:
     )
 
 
-def say_in_lines(**_: Any) -> None:
+def say_in_lines(**_: object) -> None:
     """Log what a worker says of the signal that ends it; it goes to standard output otherwise."""
     worker.safe_say = lambda words, *_: logging.getLogger("marquee.worker").info(words.strip())
 

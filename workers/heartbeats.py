@@ -14,7 +14,7 @@ _replaces = False
 
 
 @signals.celeryd_after_setup.connect
-def worker_begins(instance: Any, **_: Any) -> None:
+def worker_begins(instance: Any, **_: object) -> None:
     """Note whether the worker ends its own processes, by --max-tasks-per-child and the like.
 
     Then a new process is no sign of a loss.
@@ -26,7 +26,7 @@ def worker_begins(instance: Any, **_: Any) -> None:
 
 
 @signals.heartbeat_sent.connect
-def worker_lives(sender: Any, **_: Any) -> None:
+def worker_lives(sender: Any, **_: object) -> None:
     """Report at each of Celery's own heartbeats.
 
     They come from the loop that takes the messages: a worker that hangs is silent too.
@@ -42,7 +42,7 @@ def worker_lives(sender: Any, **_: Any) -> None:
 
 
 @signals.worker_process_init.connect
-def process_begins(sender: str, **_: Any) -> None:
+def process_begins(sender: str, **_: object) -> None:
     """Report a process that stands in for one that was lost.
 
     The first ones are forked before the first heartbeat, so a later one is such.
@@ -55,9 +55,9 @@ def process_begins(sender: str, **_: Any) -> None:
 
 
 @signals.beat_init.connect
-def beat_starts(**_: Any) -> None:
+def beat_starts(**_: object) -> None:
     signals.after_task_publish.connect(beat_ticks)
 
 
-def beat_ticks(**_: Any) -> None:
+def beat_ticks(**_: object) -> None:
     heartbeats.beat_ticks()

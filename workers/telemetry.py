@@ -19,12 +19,12 @@ _failed = ""  # the last one: of a task at its hard time limit Celery reports tw
 
 
 @signals.worker_process_init.connect
-def process_begins(**_: Any) -> None:
+def process_begins(**_: object) -> None:
     worker_counts.begin()
 
 
 @signals.task_prerun.connect
-def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
+def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: object) -> None:
     _began[task_id] = time.perf_counter()
     name = _short_name(task.name)
     # a zero to begin with, so that the first failure is an increase
@@ -33,7 +33,7 @@ def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
 
 
 @signals.task_postrun.connect
-def ends(task_id: str, task: Any, **_: Any) -> None:
+def ends(task_id: str, task: Any, **_: object) -> None:
     name = _short_name(task.name)
     metrics.TASK_SECONDS.labels(name).observe(time.perf_counter() - _began.pop(task_id))
     worker_counts.add(name)
@@ -42,7 +42,7 @@ def ends(task_id: str, task: Any, **_: Any) -> None:
 
 @signals.task_failure.connect
 def fails(
-    sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: Any
+    sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: object
 ) -> None:
     """Celery's own line would quote the exception, which may quote a customer.
 

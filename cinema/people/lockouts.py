@@ -48,7 +48,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
         return row.failures_since_start if row else 0
 
     def user_login_failed(
-        self, _: Any, credentials: dict[str, Any], request: Any = None, **__: Any
+        self, _: Any, credentials: dict[str, Any], request: Any = None, **__: object
     ) -> None:
         """Count a failure.
 
@@ -61,9 +61,9 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
         if not request.axes_locked_out:
             request.axes_locked_out = not _count_failure(request, credentials["username"])
 
-    def user_logged_in(self, *_: Any, **__: Any) -> None: ...
+    def user_logged_in(self, *_: object, **__: object) -> None: ...
 
-    def user_logged_out(self, *_: Any, **__: Any) -> None: ...
+    def user_logged_out(self, *_: object, **__: object) -> None: ...
 
 
 def require_open(request: HttpRequest | None) -> None:

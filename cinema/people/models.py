@@ -85,7 +85,8 @@ class User(AbstractUser):
         return self.username == WALK_IN
 
     @classmethod
-    def normalize_username(cls, username: Any) -> Any:
+    def normalize_username(cls, username: str) -> str:
+        """Return the canonical name. What is no text, as a form may hold, comes back as it is."""
         name = super().normalize_username(username)
         return name.casefold() if isinstance(name, str) else name
 

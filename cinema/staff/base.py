@@ -13,7 +13,7 @@ from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
 from django.db import IntegrityError, OperationalError, connection
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.utils.text import capfirst
 from unfold import admin as unfold
@@ -87,7 +87,7 @@ class LongList(ModelAdmin):
     paginator = CountedSoFar
     show_facets = admin.ShowFacets.NEVER
 
-    def get_changelist(self, request: HttpRequest, **_: Any) -> type[DjangoChangeList]:
+    def get_changelist(self, request: HttpRequest, **_: object) -> type[DjangoChangeList]:
         return CountedList
 
     # stubs
@@ -163,11 +163,11 @@ class EditedTogether(LongList):
 class ReadOnly(LongList):
     """A page without a form. Rows change by its actions, which need the change permission."""
 
-    def has_add_permission(self, *_: Any) -> bool:
+    def has_add_permission(self, *_: object) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return obj is None and super().has_change_permission(request)
 
-    def has_delete_permission(self, *_: Any) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

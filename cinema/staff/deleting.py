@@ -77,11 +77,11 @@ def _some(rows: QuerySet[Any], site: AdminSite) -> list[str]:
     return _lines(found[:SHOWN], site) + more
 
 
-def _lines(rows: Iterable[Any], site: AdminSite) -> list[str]:
+def _lines(rows: Iterable[Model], site: AdminSite) -> list[str]:
     return [_line(row, site) for row in rows]
 
 
-def _line(row: Any, site: AdminSite) -> str:
+def _line(row: Model, site: AdminSite) -> str:
     kind = capfirst(row._meta.verbose_name)
     if not site.is_registered(type(row)):
         return f"{kind}: {row}"
@@ -89,7 +89,7 @@ def _line(row: Any, site: AdminSite) -> str:
     return format_html('{}: <a href="{}">{}</a>', kind, reverse(page, args=[quote(row.pk)]), row)
 
 
-def _may_delete(row: Any, request: HttpRequest, site: AdminSite) -> bool:
+def _may_delete(row: Model, request: HttpRequest, site: AdminSite) -> bool:
     return not site.is_registered(type(row)) or site.get_model_admin(
         type(row)
     ).has_delete_permission(request, row)

@@ -26,7 +26,7 @@ POSTGRES_TIMEOUTS = ("lock_timeout", "statement_timeout", "idle_in_transaction_s
 def rule(function: Callable[[], Findings]) -> Callable[..., list[CheckMessage]]:
     """Run by every `check`, and by the commands that check before they start."""
 
-    def check(**_: Any) -> list[CheckMessage]:
+    def check(**_: object) -> list[CheckMessage]:
         return list(function())
 
     return checks.register(check, checks.Tags.security, "marquee")

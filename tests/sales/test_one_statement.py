@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from cinema.programme.models import Show
-from cinema.sales import bookings, one_statement
+from cinema.sales import bookings, one_statement, statements
 from cinema.sales.models import Booking, BookingEvent, BookingSeat
 from cinema.sales.snapshots import Outcome
 from tests.support.factories import a_booking, a_caller, a_hold, a_show
@@ -76,9 +76,7 @@ def test_of_two_confirms_that_both_found_it_pending_one_books_and_the_control(
     caller = a_caller()
     hold = a_hold(caller)
     if not compares:
-        careless = one_statement.CONFIRM.replace(SAME_STATUS, "").replace(
-            one_statement.HELD, "true"
-        )
+        careless = one_statement.CONFIRM.replace(SAME_STATUS, "").replace(statements.HELD, "true")
         monkeypatch.setattr(one_statement, "CONFIRM", careless)
 
     with queued_behind(hold, *[lambda: bookings.confirm(caller, hold.pk)] * 2) as confirms:

@@ -75,7 +75,9 @@ class BookingAdmin(ReadOnly):
     actions = ("cancel", "export")
     actions_detail = ("seat_map",)
 
-    def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(
+        self, request: Any, queryset: QuerySet[Booking], search_term: str
+    ) -> tuple[QuerySet[Booking], bool]:
         """Look up once what the words mean; Django asks twice about an action."""
         if not hasattr(request, "meant"):
             request.meant = search.bookings(
@@ -89,7 +91,7 @@ class BookingAdmin(ReadOnly):
         return shown
 
     @admin.display(description="status", ordering="reads_as")
-    def reads_as(self, booking: Any) -> str:
+    def reads_as(self, booking: Booking) -> str:
         return str(booking.reads_as)
 
     @admin.display(description="film", ordering="show__movie__title")
@@ -177,7 +179,7 @@ def _status_field(booking: Booking) -> str:
     return f"status{booking.pk}"
 
 
-def _line(booking: Any) -> str:
+def _line(booking: Booking) -> str:
     seats = list_seats(booking.seat_numbers)
     return f"{booking.reference}: {booking.user}, {booking.show}, {seats} ({booking.reads_as})"
 
@@ -196,8 +198,8 @@ class BookingEventAdmin(ReadOnly):
     actions = ("send_again",)
 
     def get_search_results(
-        self, request: HttpRequest, queryset: Any, search_term: str
-    ) -> tuple[Any, bool]:
+        self, request: HttpRequest, queryset: QuerySet[BookingEvent], search_term: str
+    ) -> tuple[QuerySet[BookingEvent], bool]:
         found = (
             queryset.filter(booking__in=search.with_reference(search_term))
             if search_term

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -46,7 +46,7 @@ def bookings_csv(rows: QuerySet[Booking], *, with_customers: bool) -> StreamingH
     return response
 
 
-def safe(value: Any) -> str:
+def safe(value: object) -> str:
     """Return text that no spreadsheet runs: a username may begin with what starts a formula."""
     text = str(value)
     return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith(FORMULA) else text
@@ -79,7 +79,7 @@ def _row(booking: BookingSnapshot, customer: tuple[str, str], with_customers: bo
     """Return the cells below HEADINGS, and below CUSTOMER if wanted."""
     show = booking.show
     seats = booking.seat_numbers
-    cells: list[Any] = [
+    cells: list[object] = [
         booking.reference,
         booking.status,
         show.movie_title,
@@ -95,5 +95,5 @@ def _row(booking: BookingSnapshot, customer: tuple[str, str], with_customers: bo
     return [safe(cell) for cell in cells]
 
 
-def _format_time(moment: Any) -> str:
+def _format_time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, Generic, TypeVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -14,24 +14,27 @@ from django.http import HttpRequest
 from cinema.programme.days import span, tonight
 from cinema.sales.models import Booking
 
+Option = TypeVar("Option")
+Span = Callable[[], tuple[datetime, datetime]]
 
-class Choice(admin.SimpleListFilter):
-    options: ClassVar[dict[str, tuple[str, Any]]]
 
-    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+class Choice(admin.SimpleListFilter, Generic[Option]):
+    """A filter whose values, with their labels, each stand for an `option` of a query."""
+
+    options: Mapping[str, tuple[str, Option]]
+
+    def lookups(self, *_: object) -> list[tuple[str, str]]:
         return [(value, label) for value, (label, _) in self.options.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return (
-            self.narrowed(queryset, self.options[value][1]) if value in self.options else queryset
-        )
+        chosen = self.options.get(self.value() or "")
+        return self.narrowed(queryset, chosen[1]) if chosen else queryset
 
-    def narrowed(self, rows: QuerySet[Any], option: Any) -> QuerySet[Any]:
+    def narrowed(self, rows: QuerySet[Any], option: Option) -> QuerySet[Any]:
         raise NotImplementedError
 
 
-class DayFilter(Choice):
+class DayFilter(Choice[Span]):
     """Days of the cinema's own time zone.
 
     `date_hierarchy` needs time zone tables that a MariaDB may not have.
@@ -47,9 +50,7 @@ class DayFilter(Choice):
         "past": ("Before today", partial(span, -36500, 0)),
     }
 
-    def narrowed(
-        self, rows: QuerySet[Any], option: Callable[[], tuple[datetime, datetime]]
-    ) -> QuerySet[Any]:
+    def narrowed(self, rows: QuerySet[Any], option: Span) -> QuerySet[Any]:
         start, end = option()
         return rows.filter(**{f"{self.field}__gte": start, f"{self.field}__lt": end})
 
@@ -58,7 +59,7 @@ class BookingDayFilter(DayFilter):
     field = "show__date_time"
 
 
-class StatusFilter(Choice):
+class StatusFilter(Choice[str]):
     title, parameter_name = "status", "status"
     options = {value: (str(label), value) for value, label in Booking.Status.choices}
 
@@ -67,7 +68,7 @@ class StatusFilter(Choice):
         return found
 
 
-class MailFilter(Choice):
+class MailFilter(Choice[str]):
     title, parameter_name = "mail", "mail"
     options = {
         "owed": ("Owed", "mail_due_at"),

@@ -33,14 +33,14 @@ else:
 
 
 class UserAddForm(AddForm):
-    def clean_username(self) -> Any:
-        self.cleaned_data["username"] = User.normalize_username(self.cleaned_data.get("username"))
+    def clean_username(self) -> str:
+        self.cleaned_data["username"] = User.normalize_username(self.cleaned_data["username"])
         return super().clean_username()
 
 
 class UserEditForm(ChangeForm):
-    def clean_username(self) -> Any:
-        return User.normalize_username(self.cleaned_data.get("username"))
+    def clean_username(self) -> str:
+        return User.normalize_username(self.cleaned_data["username"])
 
 
 @admin.register(User)
@@ -64,11 +64,11 @@ class UserAdmin(EditedTogether, UserAdminBase):
         """By indexes; also for whoever chooses a user by typing."""
         return queryset & search.customers(search_term), False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Keep the walk-in account: with a password or another name its bookings were somebody's."""
         return not is_walk_in(obj) and super().has_change_permission(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return not is_walk_in(obj) and super().has_delete_permission(request, obj)
 
 

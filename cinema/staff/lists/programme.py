@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
@@ -56,7 +56,7 @@ class CopyForm(forms.Form):
             )
         return found
 
-    def days(self) -> list[Any]:
+    def days(self) -> list[date]:
         first, last = self.cleaned_data["first_day"], self.cleaned_data["last_day"]
         return [first + timedelta(days=ahead) for ahead in range((last - first).days + 1)]
 
@@ -118,15 +118,15 @@ class ShowAdmin(EditedTogether):
         )
 
     @admin.display
-    def sold(self, show: Any) -> int:
+    def sold(self, show: Show) -> int:
         return getattr(show, "sold", 0)  # a show that is being added has none
 
     @admin.display
-    def held(self, show: Any) -> int:
+    def held(self, show: Show) -> int:
         return getattr(show, "held", 0)
 
     @admin.display
-    def free(self, show: Any) -> int:
+    def free(self, show: Show) -> int:
         return (show.total_seats or 0) - self.sold(show) - self.held(show)
 
     @admin.display(ordering="cancelled_at")

@@ -105,7 +105,7 @@ def slots(day: date) -> Iterator[Slot]:
 class Command(BaseCommand):
     help = "Load the demo data into an empty database, or top its programme up to seven days ahead."
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    def handle(self, *_: object, **__: object) -> None:
         if not settings.DEBUG:
             raise CommandError("Demo data is for development: it is loaded with DEBUG on only.")
         with transaction.atomic():
