@@ -7,11 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from project.config import environment as env
-from project.config import log_lines
+from project.config import log_lines, services
 from project.config.theme import UNFOLD  # noqa: F401 - of the staff's pages
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -110,34 +107,19 @@ TEMPLATES = [
 ]
 
 DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR / 'marquee.sqlite3'}")
-DATABASES = {"default": env.database(DATABASE_URL)}
+DATABASES = {"default": services.database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis may only say "no, not now", so nobody waits for it: the client's own defaults block for 5 to
 # 45 s.
 REDIS_URL = env.redis("REDIS_URL")
 REDIS_TIMEOUT_SECONDS = 0.25
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "marquee",
-        "OPTIONS": {
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "CONNECTION_POOL_KWARGS": {
-                "socket_timeout": REDIS_TIMEOUT_SECONDS,
-                "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
-                "retry": Retry(NoBackoff(), 0),
-            },
-        },
-    }
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "default"},
-    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
-}
+CACHES = {"default": services.memory_cache("default"), "local": services.memory_cache("local")}
+if REDIS_URL:
+    CACHES["default"] = services.redis_cache(REDIS_URL, REDIS_TIMEOUT_SECONDS)
 
 EMAIL_FILE_PATH = VAR / "mail"  # without EMAIL_URL
-globals().update(env.email(env.text("EMAIL_URL")))
+globals().update(services.email(env.text("EMAIL_URL")))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Marquee <tickets@localhost>")
 EMAIL_TIMEOUT = max(1, MAIL_LEASE_SECONDS // 12)  # a conversation has about ten answers to wait for
 

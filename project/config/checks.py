@@ -1,14 +1,12 @@
-"""What `manage.py check` refuses.
+"""What `manage.py check` refuses, of values that project/config/environment.py lets through.
 
 An Error is unsafe or breaks a promise and stops `migrate`; a Warning is printed.
-
-Values that cannot be right at all are refused earlier, by project/config/environment.py.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
-from typing import Any
+from math import inf, isfinite
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -16,15 +14,18 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from redis import ConnectionPool
 
+from project.config.services import CacheEntry, DatabaseOptions, PoolOptions
+
 Findings = Iterator[CheckMessage]
 DISTINCT_LETTERS = 8  # a random key of 32 characters has more, even of digits alone
 PLACEHOLDER = re.compile(r"insecure|change.?me|default|example|your.?(secret|key)", re.IGNORECASE)
 SLOWEST_REDIS_SECONDS = 1.0  # no call may wait longer for one that is away
+FLOWER_EXAMPLES = {"user:password", "admin:admin", "admin:password"}
 POSTGRES_TIMEOUTS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 
 
 def rule(function: Callable[[], Findings]) -> Callable[..., list[CheckMessage]]:
-    """Run by every `check`, and by the commands that check before they start."""
+    """Register a function that every `check` runs, and so do commands that check before a start."""
 
     def check(**_: object) -> list[CheckMessage]:
         return list(function())
@@ -45,18 +46,17 @@ def secrets_are_secret() -> Findings:
     if settings.DEBUG:
         return
     hint = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-    for name, made, keys in (
-        ("SECRET_KEY", "secret_key", [settings.SECRET_KEY]),
-        ("JWT_SIGNING_KEYS", "jwt_signing_key", settings.JWT_SIGNING_KEYS),
-    ):
-        for fault in filter(None, (_find_fault(key, made) for key in keys)):
+    keys = [("SECRET_KEY", "secret_key", settings.SECRET_KEY)]
+    keys += [("JWT_SIGNING_KEYS", "jwt_signing_key", key) for key in settings.JWT_SIGNING_KEYS]
+    for name, made, key in keys:
+        if fault := _find_fault(key, made):
             yield error(1, f"{name} {fault}: whoever guesses it can log in as anybody.", hint)
     if settings.SECRET_KEY in settings.JWT_SIGNING_KEYS:
         yield error(2, "SECRET_KEY is one of JWT_SIGNING_KEYS: who learns one has both.", hint)
 
 
 def _find_fault(key: str, made: str) -> str:
-    """What is wrong with a key, as the rest of a sentence; never the key itself."""
+    """Return what is wrong with a key, as the rest of a sentence; never the key itself."""
     kept = settings.VAR / made
     if len(key) < 32 or len(set(key)) < DISTINCT_LETTERS:
         return "is too short, or repeats a few letters"
@@ -72,27 +72,33 @@ def proxies_are_counted() -> Findings:
     if settings.SECURE_SSL_REDIRECT and not settings.NUM_PROXIES:
         yield error(
             3,
-            "HTTPS is on and NUM_PROXIES is 0: no proxy is believed that a call came by HTTPS, so every call is "
-            "redirected for ever, and all clients share the proxy's address.",
+            "HTTPS is on and NUM_PROXIES is 0: no proxy is believed that a call came by HTTPS, so "
+            "every call is redirected for ever, and all clients share the proxy's address.",
             "Set NUM_PROXIES to how many of your own proxies stand in front, mostly 1.",
         )
 
 
 @rule
 def redis_is_not_waited_for() -> Findings:
-    cache: dict[str, Any] = settings.CACHES["default"]
-    if not settings.REDIS_URL or "redis" not in cache["BACKEND"]:
-        if not settings.DEBUG:
-            yield warning(
-                1,
-                "REDIS_URL is not set: there are no seat locks, and each process counts its throttles for itself.",
-                "Set REDIS_URL.",
-            )
-        return
+    cache: CacheEntry = settings.CACHES["default"]
+    if settings.REDIS_URL and "redis" in cache["BACKEND"]:
+        yield from _check_redis(cache)
+    elif not settings.DEBUG:
+        yield warning(
+            1,
+            "REDIS_URL is not set: there are no seat locks, and each process counts its throttles "
+            "for itself.",
+            "Set REDIS_URL.",
+        )
+
+
+def _check_redis(cache: CacheEntry) -> Findings:
     options = cache.get("OPTIONS", {})
     slowest = _slowest_seconds(cache["LOCATION"], options.get("CONNECTION_POOL_KWARGS", {}))
-    if slowest is None or slowest > SLOWEST_REDIS_SECONDS:
-        waits = "has no time-outs" if slowest is None else f"may be waited for {slowest:g} s"
+    if slowest > SLOWEST_REDIS_SECONDS:
+        waits = "has no time-outs"
+        if isfinite(slowest):
+            waits = f"may be waited for {slowest:g} s"
         yield error(
             4,
             f"Redis {waits}: one that is silent would hold every booking up.",
@@ -106,17 +112,17 @@ def redis_is_not_waited_for() -> Findings:
         )
 
 
-def _slowest_seconds(url: str, pool: dict[str, Any]) -> float | None:
-    """Return how long one question may take; None if it may take for ever.
+def _slowest_seconds(url: str, pool: PoolOptions) -> float:
+    """Return how long one question may take, which may be for ever.
 
     What the URL says goes before the settings.
     """
-    kwargs = ConnectionPool.from_url(url, **pool).connection_kwargs
-    connecting, answering, retry = (
-        kwargs.get(name) for name in ("socket_connect_timeout", "socket_timeout", "retry")
-    )
+    chosen = ConnectionPool.from_url(url, **pool).connection_kwargs
+    connecting = chosen.get("socket_connect_timeout")
+    answering = chosen.get("socket_timeout")
+    retry = chosen.get("retry")
     if not connecting or not answering or retry is None:
-        return None
+        return inf
     return float(max(connecting, answering) * (1 + retry.get_retries()))
 
 
@@ -132,7 +138,7 @@ def redis_is_not_open() -> Findings:
 
 
 def _is_far(host: str | None) -> bool:
-    """Over a network; a bare name is a neighbour in the same compose file or pod."""
+    """Return whether it is over a network; a bare name is a neighbour in the compose file or pod."""
     try:
         return not ip_address(host or "").is_loopback
     except ValueError:
@@ -142,41 +148,25 @@ def _is_far(host: str | None) -> bool:
 @rule
 def the_database_keeps_its_promises() -> Findings:
     database = settings.DATABASES["default"]
-    options, engine = database.get("OPTIONS", {}), database["ENGINE"].rpartition(".")[2]
-    hint = "Leave DATABASES to env.database, which sets it."
-    if engine == "sqlite3":
-        yield from _check_sqlite(options, hint)
-    if engine == "postgresql" and not all(
-        name in str(options.get("options")) for name in POSTGRES_TIMEOUTS
-    ):
-        yield error(
-            7,
-            "PostgreSQL has no time-outs: a frozen process would keep its seats locked for ever.",
-            hint,
-        )
-    if engine == "mysql" and not (
-        "time_zone='+00:00'" in options.get("init_command", "")
-        and options.get("isolation_level") == "read committed"
-    ):
-        yield error(
-            8,
-            "MariaDB's sessions are not in UTC and READ COMMITTED: holds would end at a wrong hour.",
-            hint,
-        )
+    options: DatabaseOptions = database.get("OPTIONS", {})
+    engine = database["ENGINE"].rpartition(".")[2]
+    if engine in ENGINE_CHECKS:
+        yield from ENGINE_CHECKS[engine](options)
     if database.get("ATOMIC_REQUESTS"):
-        yield error(
-            9,
-            "ATOMIC_REQUESTS is on: seat locks would be released before their transaction ends.",
-            hint,
+        yield database_error(
+            9, "ATOMIC_REQUESTS is on: seat locks would be released before their transaction ends."
         )
 
 
-def _check_sqlite(options: dict[str, Any], hint: str) -> Findings:
+def database_error(number: int, sentence: str) -> CheckMessage:
+    return error(number, sentence, "Leave DATABASES to services.database, which sets it.")
+
+
+def _check_sqlite(options: DatabaseOptions) -> Findings:
     if options.get("transaction_mode") != "IMMEDIATE":
-        yield error(
+        yield database_error(
             6,
             "SQLite's transactions are not IMMEDIATE: of bookings at the same time most would fail.",
-            hint,
         )
     if not settings.DEBUG:
         yield warning(
@@ -184,6 +174,26 @@ def _check_sqlite(options: dict[str, Any], hint: str) -> Findings:
             "The database is SQLite, which lets one booking write at a time.",
             "Set DATABASE_URL to a PostgreSQL.",
         )
+
+
+def _check_postgresql(options: DatabaseOptions) -> Findings:
+    chosen = str(options.get("options"))
+    if not all(name in chosen for name in POSTGRES_TIMEOUTS):
+        yield database_error(
+            7, "PostgreSQL has no time-outs: a frozen process would keep its seats locked for ever."
+        )
+
+
+def _check_mariadb(options: DatabaseOptions) -> Findings:
+    in_utc = "time_zone='+00:00'" in str(options.get("init_command"))
+    if not in_utc or options.get("isolation_level") != "read committed":
+        yield database_error(
+            8,
+            "MariaDB's sessions are not in UTC and READ COMMITTED: holds would end at a wrong hour.",
+        )
+
+
+ENGINE_CHECKS = {"sqlite3": _check_sqlite, "postgresql": _check_postgresql, "mysql": _check_mariadb}
 
 
 @rule
@@ -196,14 +206,12 @@ def mails_are_sent() -> Findings:
             "Mails are not sent, but kept as files: no customer gets a ticket or a new password.",
             "Set EMAIL_URL, such as smtps://user:password@mail.example.com:465.",
         )
-    elif settings.EMAIL_HOST_PASSWORD and _is_far(settings.EMAIL_HOST) and not _mail_is_encrypted():
+        return
+    encrypted = settings.EMAIL_USE_SSL or settings.EMAIL_USE_TLS
+    if settings.EMAIL_HOST_PASSWORD and not encrypted and _is_far(settings.EMAIL_HOST):
         yield warning(
             4, "EMAIL_URL sends its password in the clear.", "Use smtps://, or add ?tls=on."
         )
-
-
-def _mail_is_encrypted() -> bool:
-    return bool(settings.EMAIL_USE_SSL or settings.EMAIL_USE_TLS)
 
 
 @rule
@@ -213,7 +221,8 @@ def passwords_are_not_guessed() -> Findings:
     if not settings.THROTTLES["login"] and not settings.AXES_ENABLED:
         yield error(
             11,
-            "THROTTLE_LOGIN and LOCKOUT_FAILURES are both off: passwords can be guessed without end.",
+            "THROTTLE_LOGIN and LOCKOUT_FAILURES are both off: passwords can be guessed without "
+            "end.",
             "Set one of them.",
         )
     if settings.PASSWORD_HASHERS[0] != "project.config.hashers.Argon2":
@@ -229,8 +238,8 @@ def doors_are_shut() -> Findings:
     if settings.DEBUG and _is_far(settings.HOST):
         yield warning(
             5,
-            f"DEBUG is on and HOST is {settings.HOST}: everybody in the network can log in with the "
-            "passwords of the demo data.",
+            f"DEBUG is on and HOST is {settings.HOST}: everybody in the network can log in with "
+            "the passwords of the demo data.",
             "Set DEBUG=off, or leave HOST at 127.0.0.1.",
         )
     if any(network.prefixlen == 0 for network in settings.METRICS_NETWORKS):
@@ -245,11 +254,7 @@ def doors_are_shut() -> Findings:
             "ALLOWED_HOSTS takes every name: a page could be made to speak for another site.",
             "Name your hosts.",
         )
-    if not settings.DEBUG and settings.FLOWER_BASIC_AUTH in {
-        "user:password",
-        "admin:admin",
-        "admin:password",
-    }:
+    if not settings.DEBUG and settings.FLOWER_BASIC_AUTH in FLOWER_EXAMPLES:
         yield warning(
             6,
             "FLOWER_BASIC_AUTH is the one of the examples: everybody can stop tasks.",

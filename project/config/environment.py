@@ -7,11 +7,9 @@ import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
@@ -35,9 +33,8 @@ def flag(name: str, default: bool) -> bool:
 
 def number(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
     value = text(name, str(default))
-    if not (
-        value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most
-    ):
+    plain = value.isascii() and value.isdigit() and len(value) < 20
+    if not plain or not least <= int(value) <= most:
         raise ImproperlyConfigured(
             f"{name} is {value!r}: it must be a whole number from {least} to {most}."
         )
@@ -49,7 +46,7 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def rate(name: str, default: str) -> tuple[int, int] | None:
-    """`10/min` as (10 calls, 60 seconds); set but empty turns the throttle off."""
+    """Return `10/min` as (10 calls, 60 seconds); set but empty turns the throttle off."""
     value = os.environ.get(name, default).strip()
     if not value:
         return None
@@ -72,14 +69,7 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
 def redis(name: str) -> str:
     url = text(name)
     try:
-        parts = urlsplit(url)
-        number = re.fullmatch(r"(/\d*)?", parts.path) is not None
-        known = not url or (
-            parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0 and number
-        )
-        pool = ConnectionPool.from_url(url or "redis://")
-        # connects to nothing; an odd option would fail at each call
-        pool.connection_class(**pool.connection_kwargs)
+        known = not url or _names_a_redis(url)
     except (ValueError, TypeError):
         known = False
     if not known:
@@ -87,6 +77,19 @@ def redis(name: str) -> str:
             f"{name} must look like redis://host:6379/0, or rediss://user:password@host:6380/0."
         )
     return url
+
+
+def _names_a_redis(url: str) -> bool:
+    """Return whether the client takes this URL. It raises ValueError or TypeError for some others.
+
+    It connects to nothing; an odd option would fail at each call.
+    """
+    pool = ConnectionPool.from_url(url)
+    pool.connection_class(**pool.connection_kwargs)
+    parts = urlsplit(url)
+    if not re.fullmatch(r"(/\d*)?", parts.path):
+        return False
+    return parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
 
 
 def origins(name: str) -> list[str]:
@@ -155,74 +158,3 @@ def _make_once(path: Path) -> str:
     finally:
         draft.unlink()
     return path.read_text().strip()
-
-
-def database(url: str) -> dict[str, Any]:
-    """Return Django's DATABASES entry, with the time-outs and isolation that the promises need."""
-    try:
-        parsed: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600)}
-    except (ValueError, KeyError):
-        raise ImproperlyConfigured(
-            "DATABASE_URL must look like postgres://user:password@host:5432/name, "
-            "mysql://… or sqlite:///file."
-        ) from None
-    options = parsed.setdefault("OPTIONS", {})
-    engine = parsed["ENGINE"].rpartition(".")[2]
-    if engine == "sqlite3":
-        # IMMEDIATE: of 200 concurrent writes in the default mode 167 failed at once, with IMMEDIATE
-        # none.
-        options |= {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 3,
-            "init_command": "PRAGMA journal_mode=WAL;",
-        }
-        # a file: in memory there is nothing to race for
-        parsed["TEST"] = {"NAME": f"{parsed['NAME']}.test"}
-    elif engine == "postgresql":
-        # Time-outs, so that a frozen client cannot keep seats: its locks end with its transaction.
-        options |= {
-            "server_side_binding": True,
-            "prepare_threshold": 1,
-            "connect_timeout": 3,
-            "options": "-c lock_timeout=1s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s "
-            # what a sale reads is in memory; the server's default is for turning disks
-            "-c random_page_cost=1.1",
-        }
-    elif engine == "mysql":
-        # Django's Now() is the session's local time there, so the session must be in UTC.
-        options |= {
-            "charset": "utf8mb4",
-            "isolation_level": "read committed",
-            "connect_timeout": 3,
-            "init_command": "SET time_zone='+00:00', innodb_lock_wait_timeout=1",
-        }
-        parsed["TEST"] = {"CHARSET": "utf8mb4"}
-    else:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL names {engine!r}: PostgreSQL, SQLite and MariaDB are supported."
-        )
-    return parsed
-
-
-def email(url: str) -> dict[str, Any]:
-    """Django's EMAIL_* settings; without a URL every mail becomes one `.eml` file."""
-    if not url:
-        return {"EMAIL_BACKEND": "cinema.notifications.eml_files.EmailBackend"}
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
-    except ValueError:
-        known = None
-    if not known:
-        raise ImproperlyConfigured(
-            "EMAIL_URL must look like smtp://host:25 or smtps://user:password@host:465."
-        )
-    return {
-        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-        "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 25),
-        "EMAIL_HOST_USER": unquote(parts.username or ""),
-        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
-        "EMAIL_USE_SSL": parts.scheme == "smtps",
-        "EMAIL_USE_TLS": parts.query == "tls=on",
-    }

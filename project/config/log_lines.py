@@ -12,28 +12,36 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from cinema.infra import logs
+
+
+class Logger(TypedDict, total=False):
+    """One logger as `logging.config` takes it."""
+
+    handlers: list[str]
+    level: str
+
 
 # Their words hold paths, queries, referrers and host names: kind and place of the error say enough.
 QUOTING = ("django.request", "django.security")
 # RequestMiddleware writes a request's line; `axes` names who tries to log in; tasks log their
 # end themselves.
-LOGGERS: dict[str, Any] = {
+LOGGERS: dict[str, Logger] = {
     "django": {"handlers": [], "level": "INFO"},
     "django.request": {"level": "ERROR"},
     "django.server": {"handlers": [], "level": "CRITICAL"},
     "axes": {"level": "ERROR"},
     "celery.app.trace": {"level": "CRITICAL"},
 }
-# In development a person reads along: connections are no news, and Flower asks workers that are just
-# starting, and asks again.
-IN_DEVELOPMENT: dict[str, Any] = {
+# In development a person reads along: connections are no news, and Flower asks workers that are
+# just starting, and asks again.
+IN_DEVELOPMENT: dict[str, Logger] = {
     "celery.worker.consumer.connection": {"level": "WARNING"},
     "flower": {"level": "WARNING"},
     "flower.inspector": {"level": "ERROR"},
@@ -42,13 +50,15 @@ IN_DEVELOPMENT: dict[str, Any] = {
 
 
 def configure(*, debug: bool, level: str) -> dict[str, Any]:
-    """Structlog's set-up, and Django's LOGGING as its answer."""
+    """Set structlog up, and return Django's LOGGING."""
     logging.captureWarnings(not debug)
+    renderer: Processor = _as_json
+    loggers = LOGGERS
+    if debug:
+        renderer = structlog.dev.ConsoleRenderer(colors=_colored())
+        loggers = LOGGERS | IN_DEVELOPMENT
     structlog.configure(
-        processors=[
-            *_steps(),
-            structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_json,
-        ],
+        processors=[*_steps(), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=Writer,
         cache_logger_on_first_use=True,
@@ -59,7 +69,7 @@ def configure(*, debug: bool, level: str) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter, "debug": debug}},
         "handlers": {"console": {"()": Handler, "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
-        "loggers": LOGGERS | (IN_DEVELOPMENT if debug else {}),
+        "loggers": loggers,
     }
 
 
@@ -68,7 +78,9 @@ def formatter(debug: bool = False) -> structlog.stdlib.ProcessorFormatter:
 
     The server names it in `log_config.json`, before there is a Django.
     """
-    renderer = structlog.dev.ConsoleRenderer(colors=_colored()) if debug else _as_text
+    renderer: Processor = _as_text
+    if debug:
+        renderer = structlog.dev.ConsoleRenderer(colors=_colored())
     steps: list[Processor] = [_without_quotes, *_steps()]
     keep: Processor = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=steps, processors=[keep, renderer])
@@ -90,7 +102,9 @@ class Writer:
         self.name = name
 
     def msg(self, line: str | bytes) -> None:
-        write(line if isinstance(line, bytes) else line.encode(errors="replace"))
+        if isinstance(line, str):
+            line = line.encode(errors="replace")
+        write(line)
 
     debug = info = warning = error = critical = msg
 
@@ -108,40 +122,42 @@ def _steps() -> list[Processor]:
     return [_add_carried, structlog.stdlib.add_log_level, _add_logger, stamp, _without_words]
 
 
-def _add_carried(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _add_carried(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """What the line says itself goes before what its thread carries."""
     return {**logs.carried(), **event}
 
 
-def _add_logger(logger: Any, _method: str, event: EventDict) -> EventDict:
-    record = event.get("_record")
-    event["logger"] = record.name if record else logger.name
+def _add_logger(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    source = event.get("_record") or logger
+    event["logger"] = source.name
     return event
 
 
-def _without_words(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """An exception as its kind and the places that it came through."""
+def _without_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep of an exception its kind and the places that it came through."""
     error = event.pop("exc_info", None)
-    if error and not isinstance(error, BaseException):
-        error = error[1] if isinstance(error, tuple) else sys.exc_info()[1]
+    if isinstance(error, tuple):
+        error = error[1]
+    elif error and not isinstance(error, BaseException):
+        error = sys.exc_info()[1]
     if error:
         event["error"] = type(error).__name__
         event["exception"] = "".join(traceback.format_tb(error.__traceback__)).rstrip()
     return event
 
 
-def _without_quotes(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _without_quotes(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     record = event["_record"]
     if record.name.startswith(QUOTING):
         event["event"] = f"refused or broken: {record.name.rpartition('.')[2]}"
     return event
 
 
-def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=_kind, option=orjson.OPT_NON_STR_KEYS)
 
 
-def _as_text(logger: Any, method: str, event: EventDict) -> str:
+def _as_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
     return _as_json(logger, method, event).decode()
 
 

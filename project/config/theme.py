@@ -1,7 +1,5 @@
 """How the staff's pages look: unfold's settings. All that they load are files of this machine."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.templatetags.static import static
 
@@ -10,7 +8,7 @@ def _styles(_: HttpRequest) -> str:
     return static("staff/staff.css")
 
 
-UNFOLD: dict[str, Any] = {
+UNFOLD = {
     "SITE_TITLE": "Marquee",
     "SITE_HEADER": "Marquee",
     "SITE_SUBHEADER": "Box office and programme",

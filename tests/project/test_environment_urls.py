@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from project.config import environment as env
+from project.config import services
 
 
 def sentence(act, *args, **kwargs) -> str:
@@ -16,7 +17,7 @@ def sentence(act, *args, **kwargs) -> str:
 
 
 def test_sqlite_writes_one_at_a_time():
-    made = env.database("sqlite:////tmp/x.sqlite3")
+    made = services.database("sqlite:////tmp/x.sqlite3")
 
     assert made["ENGINE"] == "django.db.backends.sqlite3"
     assert made["NAME"] == "/tmp/x.sqlite3"
@@ -25,7 +26,7 @@ def test_sqlite_writes_one_at_a_time():
 
 
 def test_postgresql_lets_no_frozen_client_keep_a_lock():
-    made = env.database("postgres://clerk:p%40ss@db.example:6543/marquee")
+    made = services.database("postgres://clerk:p%40ss@db.example:6543/marquee")
 
     assert [made[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == [
         "clerk",
@@ -45,7 +46,7 @@ def test_postgresql_lets_no_frozen_client_keep_a_lock():
 
 
 def test_mariadb_reads_committed_in_utc():
-    made = env.database("mysql://root@127.0.0.1:3306/marquee")
+    made = services.database("mysql://root@127.0.0.1:3306/marquee")
 
     assert made["ENGINE"] == "django.db.backends.mysql"
     assert (made["OPTIONS"]["charset"], made["OPTIONS"]["isolation_level"]) == (
@@ -68,25 +69,28 @@ def test_mariadb_reads_committed_in_utc():
     ],
 )
 def test_an_odd_database_url_is_refused(url):
-    assert sentence(env.database, url).startswith("DATABASE_URL ")
+    assert sentence(services.database, url).startswith("DATABASE_URL ")
 
 
 def test_an_smtp_url_is_taken_apart():
-    made = env.email("smtps://clerk%40x:p%2Fw@mail.example")
+    made = services.email("smtps://clerk%40x:p%2Fw@mail.example")
 
     assert made["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
     assert (made["EMAIL_HOST"], made["EMAIL_PORT"]) == ("mail.example", 465)
     assert (made["EMAIL_HOST_USER"], made["EMAIL_HOST_PASSWORD"]) == ("clerk@x", "p/w")
-    assert (made["EMAIL_USE_SSL"], env.email("smtp://mail.example")["EMAIL_PORT"]) == (True, 25)
-    assert env.email("smtp://mail.example:2525")["EMAIL_USE_SSL"] is False
-    assert "smtp" not in env.email("")["EMAIL_BACKEND"]
+    assert (made["EMAIL_USE_SSL"], services.email("smtp://mail.example")["EMAIL_PORT"]) == (
+        True,
+        25,
+    )
+    assert services.email("smtp://mail.example:2525")["EMAIL_USE_SSL"] is False
+    assert "smtp" not in services.email("")["EMAIL_BACKEND"]
 
 
 @pytest.mark.parametrize(
     "url", ["nonsense", "http://mail.example", "smtp://", "smtp://mail.example:port", "smtp://[::1"]
 )
 def test_an_odd_email_url_is_refused(url):
-    assert sentence(env.email, url).startswith("EMAIL_URL ")
+    assert sentence(services.email, url).startswith("EMAIL_URL ")
 
 
 @pytest.mark.parametrize(
