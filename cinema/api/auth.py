@@ -3,6 +3,8 @@
 Its signature is checked here, and its login where the database is asked.
 """
 
+from typing import NoReturn
+
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
@@ -11,6 +13,7 @@ from cinema.infra import logs
 from cinema.people import tokens
 from cinema.people.caller import Caller, load_customer
 from cinema.people.models import User
+from cinema.people.tokens import Claims
 
 
 class CallerRequest(HttpRequest):
@@ -25,40 +28,42 @@ class CustomerRequest(HttpRequest):
     auth: User
 
 
-class BearerAuth(HttpBearer):
+class AccessToken(HttpBearer):
+    """The scheme of both kinds, which __call__ reads; the library's own would log it in DEBUG."""
+
+    openapi_bearerFormat = "JWT"  # noqa: N815 # OpenAPI's own spelling
+    openapi_description = "Paste the access token alone, without the word Bearer."
+
+    def authenticate(self, request: HttpRequest, token: str) -> NoReturn:
+        raise NotImplementedError
+
+
+class BearerAuth(AccessToken):
     """Give handlers a `Caller`, without a query.
 
     The call that changes something asks for the live login itself.
     """
 
-    openapi_bearerFormat = "JWT"  # noqa: N815 # OpenAPI's own spelling
-    openapi_description = "Paste the access token alone, without the word Bearer."
-
     def __call__(self, request: HttpRequest) -> Caller:
-        claims = tokens.read(_read_bearer(request), "access")
-        logs.add(user_id=claims.user_id)
+        claims = _read_claims(request)
         return Caller(claims.user_id, claims.session_id)
 
-    def authenticate(self, request: HttpRequest, token: str) -> Caller:
-        # __call__ does it all; the library's own would log the header in DEBUG
-        raise NotImplementedError
 
+class CustomerAuth(AccessToken):
+    """Give handlers the `User`, loaded together with the live login."""
 
-class CustomerAuth(BearerAuth):
-    """Gives handlers the `User`, loaded together with the live login."""
-
-    def __call__(self, request: HttpRequest) -> User:  # type: ignore[override]
-        claims = tokens.read(_read_bearer(request), "access")
-        logs.add(user_id=claims.user_id)
-        return load_customer(claims)
+    def __call__(self, request: HttpRequest) -> User:
+        return load_customer(_read_claims(request))
 
 
 CustomerAuth.__name__ = BearerAuth.__name__  # one box in Swagger's Authorize for both
 caller, customer = BearerAuth(), CustomerAuth()
 
 
-def _read_bearer(request: HttpRequest) -> str:
+def _read_claims(request: HttpRequest) -> Claims:
     scheme, _, token = (request.META.get("HTTP_AUTHORIZATION") or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthenticated
-    return token.strip()
+    claims = tokens.read(token.strip(), "access")
+    logs.add(user_id=claims.user_id)
+    return claims

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 from django.http import HttpRequest
 from ninja.parser import Parser
+from pydantic.config import JsonDict, JsonValue
 
 from cinema.errors import BadJson, UnsupportedMediaType
 
@@ -16,15 +17,13 @@ class StrictParser(Parser):
         Raises UnsupportedMediaType and BadJson; Ninja hands them on as causes.
         """
         charset = (request.content_params or {}).get("charset", "utf-8")
-        if request.content_type not in ("application/json", "") or charset.lower() not in (
-            "utf-8",
-            "utf8",
-        ):
+        is_json = request.content_type in ("application/json", "")
+        if not is_json or charset.lower() not in ("utf-8", "utf8"):
             raise UnsupportedMediaType
         return strict_json(request.body)
 
 
-def strict_json(raw: bytes) -> Any:
+def strict_json(raw: bytes) -> JsonValue:
     """Return the value of these bytes.
 
     Raises BadJson: not UTF-8, not JSON, a key twice, NaN, a lone surrogate, or nested deeper than
@@ -32,7 +31,9 @@ def strict_json(raw: bytes) -> Any:
     """
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_require_unique, parse_constant=_refuse)
+        value: JsonValue = json.loads(
+            text, object_pairs_hook=_require_unique, parse_constant=_refuse
+        )
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
@@ -40,7 +41,7 @@ def strict_json(raw: bytes) -> Any:
     return value
 
 
-def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _require_unique(pairs: list[tuple[str, JsonValue]]) -> JsonDict:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")

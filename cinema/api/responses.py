@@ -1,4 +1,7 @@
-"""Answers as bytes. Ninja would check each against its schema, 70 µs a call; a test does it once."""
+"""Answers as bytes.
+
+Ninja would check each against its schema, 70 µs a call; a test does it once.
+"""
 
 import hashlib
 from typing import Any

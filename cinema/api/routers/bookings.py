@@ -4,6 +4,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
+from pydantic.config import JsonDict
 
 from cinema.api.auth import CallerRequest, CustomerRequest, caller, customer
 from cinema.api.errors import refuses
@@ -36,7 +37,7 @@ router = Router(tags=["Bookings"])
 KEYED = (BadIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused, NotFound, ShowStarted)
 SALE = (*KEYED, SeatTaken, SeatContended, ShowCancelled, SeatOutOfRange, Throttled)
 NOTHING = Nothing()
-KEY_HEADER = {
+KEY_HEADER: JsonDict = {
     "in": "header",
     "name": "Idempotency-Key",
     "schema": {
@@ -45,7 +46,8 @@ KEY_HEADER = {
         "maxLength": 255,
         "pattern": "^[!-~]([ -~]*[!-~])?$",
     },
-    "description": "Makes a repeat safe: for 24 hours the same key with the same request gets the first answer again.",
+    "description": "Makes a repeat safe: for 24 hours the same key with the same request gets "
+    "the first answer again.",
 }
 
 

@@ -1,7 +1,9 @@
 """What is on: one show, its seats as a map and as a picture. Public, as the films are."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.clickjacking import xframe_options_exempt
 from ninja import Router
+from pydantic.config import JsonDict
 
 from cinema.api.errors import refuses
 from cinema.api.fields import Id
@@ -14,7 +16,7 @@ from cinema.seat_map.picture import Seat
 
 router = Router(tags=["What is on"])
 
-IF_NONE_MATCH = {
+IF_NONE_MATCH: JsonDict = {
     "in": "header",
     "name": "If-None-Match",
     "schema": {"type": "string"},
@@ -55,6 +57,7 @@ def get_seats(request: HttpRequest, show_id: Id) -> HttpResponseBase:
     summary="The seats of a show as a picture",
     openapi_extra=DRAWN,
 )
+@xframe_options_exempt  # for `<object>`; a 304 too, whose headers a browser adds to what it has
 def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase:
     """The hall as SVG, to be embedded: which seats are free and which are taken, in light and in
     dark.
@@ -71,10 +74,7 @@ def get_picture(request: HttpRequest, show_id: Id) -> HttpResponseBase:
     response = HttpResponse(drawn, content_type=SVG)
     response["Content-Security-Policy"] = EMBEDDABLE
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
-    answer = if_changed(request, response)
-    # For `<object>`; of a 304 too, whose headers a browser adds to what it has.
-    answer.xframe_options_exempt = True  # type: ignore[attr-defined] # Django's own mark
-    return answer
+    return if_changed(request, response)
 
 
 def _state_of_show(show_id: int) -> str:
@@ -83,4 +83,6 @@ def _state_of_show(show_id: int) -> str:
         raise NotFound
     if show.cancelled_at:
         return "cancelled"
-    return "started" if show.date_time <= show.now else ""
+    if show.date_time <= show.now:
+        return "started"
+    return ""

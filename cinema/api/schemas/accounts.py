@@ -5,21 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import (
-    ConfigDict,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import ConfigDict, StringConstraints, ValidationInfo, field_validator
 
-from cinema.api.fields import (
-    NO_NUL,
-    Email,
-    Name,
-    Password,
-    Token,
-    Username,
-)
+from cinema.api.fields import NO_NUL, Email, Name, Password, Token, Username
 from cinema.api.schemas import examples
 from cinema.api.schemas.bodies import Input
 

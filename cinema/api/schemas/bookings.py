@@ -7,15 +7,9 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from ninja import Field, Schema
-from pydantic import (
-    ConfigDict,
-    model_validator,
-)
+from pydantic import ConfigDict, model_validator
 
-from cinema.api.fields import (
-    SeatNumber,
-    StatusName,
-)
+from cinema.api.fields import SeatNumber, StatusName
 from cinema.api.schemas import examples
 from cinema.api.schemas.bodies import Input
 from cinema.api.schemas.movies import ShowInBooking

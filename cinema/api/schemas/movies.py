@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ninja import Field, Schema
-from pydantic import (
-    ConfigDict,
-)
+from pydantic import ConfigDict
 
 from cinema.api.schemas import examples
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from ninja import Field, Schema
 
-from cinema.api.fields import (
-    WholeNumber,
-)
+from cinema.api.fields import WholeNumber
 from cinema.sales.snapshots import PAGE
 
+Kind = TypeVar("Kind", bound=Model)
 Row = TypeVar("Row")
+Item = TypeVar("Item")
+
+
+class Items(TypedDict, Generic[Item]):
+    items: list[Item]
+    count: int
 
 
 class Page(Schema):
@@ -21,15 +26,16 @@ class Page(Schema):
     offset: WholeNumber = Field(0, ge=0, le=1_000_000)
 
     def cut(
-        self, rows: QuerySet[Any, Row], read: Callable[[QuerySet[Any, Row]], list[Any]]
-    ) -> dict[str, Any]:
+        self, rows: QuerySet[Kind, Row], read: Callable[[QuerySet[Kind, Row]], list[Item]]
+    ) -> Items[Item]:
         """Return this page of the rows, as `read` turns them into items."""
         return self.fill(read(rows[self.offset : self.offset + self.limit]), rows.count)
 
-    def fill(self, items: list[Any], count: Callable[[], int]) -> dict[str, Any]:
+    def fill(self, items: list[Item], count: Callable[[], int]) -> Items[Item]:
         """Return a page of these items. They are counted only where it does not show how many."""
-        is_last = len(items) < self.limit and (items or not self.offset)
-        return {"items": items, "count": self.offset + len(items) if is_last else count()}
+        if len(items) < self.limit and (items or not self.offset):
+            return {"items": items, "count": self.offset + len(items)}
+        return {"items": items, "count": count()}
 
 
 FIRST_PAGE = Page(limit=PAGE, offset=0)
