@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from logging import ERROR, INFO, WARNING
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from django.conf import settings
@@ -68,16 +68,14 @@ def deliver(kind: str, pk: int, attempt: int) -> None:
         _log_outcome("sent" if sent else "left to another worker", kind, pk, attempt + 1)
     except Undeliverable as error:
         _give_up(kind, pk, attempt + 1, str(error))
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # SMTPException is an OSError; ValueError: our own address may be mistyped
+    # SMTPException is an OSError; ValueError: our own address may be mistyped
+    except (OSError, ValueError) as error:
         settle = _give_up if smtp_answers.is_permanent(error) else put_off
         settle(kind, pk, attempt + 1, smtp_answers.describe(error))
 
 
 def put_off(kind: str, pk: int, attempt: int, reason: str) -> None:
-    """After a temporary failure of the attempt with this number: due again in 5, 15, 45 … 900 s."""
+    """Make it due again in 5, 15, 45 … 900 s, after a temporary failure of this attempt."""
     seconds = min(FIRST_RETRY_SECONDS * 3 ** min(attempt - 1, 9), LAST_RETRY_SECONDS)
     due = Now() + timedelta(seconds=seconds)
     if _claimed(kind, pk, attempt).update(mail_due_at=due, mail_error=reason):
@@ -94,12 +92,10 @@ def send_again(rows: OwedQuerySet) -> int:
     if rows.model is BookingEvent:
         later = BookingEvent.objects.filter(booking=OuterRef("booking"), pk__gt=OuterRef("pk"))
         was_sent = Q(mail_sent_at__isnull=False) | Q(mail_due_at__isnull=False)
-        was_sent |= Q(mailed_with__mail_sent_at__isnull=False) | Q(
-            mailed_with__mail_due_at__isnull=False
-        )
-        failed = failed.filter(~Exists(later.filter(was_sent))).exclude(
-            is_walk_in("booking__user")
-        )  # owed nothing
+        was_sent |= Q(mailed_with__mail_sent_at__isnull=False)
+        was_sent |= Q(mailed_with__mail_due_at__isnull=False)
+        failed = failed.filter(~Exists(later.filter(was_sent)))
+        failed = failed.exclude(is_walk_in("booking__user"))  # owed nothing
     owed_anew: int = failed.update(mail_due_at=Now(), mail_failed_at=None, mail_error="")
     return owed_anew
 
@@ -107,18 +103,14 @@ def send_again(rows: OwedQuerySet) -> int:
 def _queue_due(kind: str, limit: int) -> list[Due]:
     with transaction.atomic(durable=True):
         # locked and skipped, so that of two sweeps at once each finds rows of its own
-        rows = (
-            _sendable(kind).due().select_for_update(skip_locked=True).order_by("mail_due_at", "pk")
+        rows = _sendable(kind).due().select_for_update(skip_locked=True)
+        attempts = dict(
+            rows.order_by("mail_due_at", "pk").values_list("pk", "mail_attempts")[:limit]
         )
-        due = [
-            Due(kind, pk, attempt)
-            for pk, attempt in rows.values_list("pk", "mail_attempts")[:limit]
-        ]
         ahead = Now() + timedelta(seconds=QUEUED_SECONDS)
-        outbox.kinds()[kind].objects.filter(pk__in=[pk for _, pk, _ in due]).update(
-            mail_due_at=ahead
-        )
-    return due
+        queued = outbox.kinds()[kind].objects.filter(pk__in=list(attempts))
+        queued.update(mail_due_at=ahead)
+    return [Due(kind, pk, attempt) for pk, attempt in attempts.items()]
 
 
 def _sendable(kind: str) -> OwedQuerySet:
@@ -143,7 +135,7 @@ def _sendable(kind: str) -> OwedQuerySet:
 
 
 def _claimed(kind: str, pk: int, attempt: int) -> OwedQuerySet:
-    """The row, as long as no other worker has claimed it after this attempt."""
+    """Return the row, as long as no other worker has claimed it after this attempt."""
     return outbox.kinds()[kind].objects.owed().filter(pk=pk, mail_attempts=attempt)
 
 
@@ -154,9 +146,8 @@ def _send(letter: EmailMultiAlternatives, mine: OwedQuerySet) -> bool:
         server.send_messages([letter])
         try:
             _stamp(mine)  # before the QUIT, whose answer may take its time
-        except (
-            Exception
-        ):  # the task's time limit, at its worst moment: put off, this mail would surely come twice
+        # the task's time limit, at its worst moment: put off, this mail would surely come twice
+        except Exception:
             _stamp_once(mine)
             raise
     return True
@@ -202,14 +193,14 @@ def _stamp_once(mine: OwedQuerySet) -> None:
 
 
 def _give_up(kind: str, pk: int, attempt: int, reason: str) -> None:
-    """After a permanent refusal: staff see it and can send it again."""
+    """Note a permanent refusal: staff see it and can send it again."""
     if _claimed(kind, pk, attempt).update(
         mail_failed_at=Now(), mail_due_at=None, mail_error=reason
     ):
         _log_outcome("refused for good", kind, pk, attempt, reason=reason)
 
 
-def _log_outcome(outcome: str, kind: str, pk: int, attempt: int, **more: Any) -> None:
+def _log_outcome(outcome: str, kind: str, pk: int, attempt: int, **more: str | int) -> None:
     metrics.MAILS.labels(kind, outcome).inc()
     level = {"put off": WARNING, "refused for good": ERROR}.get(outcome, INFO)
     log.log(level, f"mail {outcome}", kind=kind, id=pk, attempt=attempt, **more)

@@ -1,6 +1,6 @@
 """The mail backend of a machine without a mail server: each mail is one `.eml` file.
 
-It is named by the mail's Message-ID.
+Its name is the mail's Message-ID.
 
 Django's own file backend appends, and forked workers share its file name, so two mails can end in
 one file. Here a second copy of a mail overwrites the first, and nobody ever reads half a mail.
@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -19,8 +18,10 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 
 class EmailBackend(BaseEmailBackend):
-    def __init__(self, file_path: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, file_path: str | None = None, fail_silently: bool = False, **_: object
+    ) -> None:
+        super().__init__(fail_silently)
         self.folder = Path(file_path or settings.EMAIL_FILE_PATH)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
@@ -47,7 +48,7 @@ def file_name(message_id: str) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """The file is there whole or not at all, and for its owner's eyes: it may hold a reset token."""
+    """Write a file that is there whole or not at all, for its owner's eyes: it may hold a token."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=".draft-", delete=False) as draft:
         try:

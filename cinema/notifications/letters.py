@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
-from typing import Any
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -19,6 +19,20 @@ from cinema.sales.models import Booking, BookingEvent
 RESET_SALT = "cinema.mail.reset"
 
 
+Context = dict[str, str | list[dict[str, str]]]
+
+
+class Draft(NamedTuple):
+    """A mail before it is written out. `template` is its name in templates/cinema/mail/."""
+
+    template: str
+    subject: str
+    user: User
+    at: datetime
+    message_id: str
+    context: Context
+
+
 class Undeliverable(Exception):
     """There is nobody to send this mail to."""
 
@@ -28,79 +42,87 @@ def write(kind: str, pk: int) -> EmailMultiAlternatives:
 
     Raises Undeliverable, and ValueError for an address or a header that is none.
     """
-    letter = _write_reset(pk) if kind == "reset" else _write_event(pk)
+    draft_mail = DRAFTS[kind]
+    letter = _compose(draft_mail(pk))
     letter.message()  # checks addresses and headers before the server is asked for anything
     return letter
 
 
-def _write_event(pk: int) -> EmailMultiAlternatives:
+def _draft_event(pk: int) -> Draft:
     rows = BookingEvent.objects.select_related(
         "booking__user", "booking__show__movie", "booking__show__screen"
     )
     event: BookingEvent = rows.get(pk=pk)
     booking, show = event.booking, event.booking.show
     starts = format_date(localtime(show.date_time, get_default_timezone()), "l, j F Y, H:i T")
-    context: dict[str, Any] = {
+    about = f"{show.movie_title}, {starts}"
+    context: Context = {
         "movie": show.movie_title,
         "screen": show.screen_name,
         "starts": starts,
+        **_describe(booking),
     }
-    context |= _describe(booking)
-    name, subject = (
-        event.kind,
-        f"{event.kind.capitalize()}: {show.movie_title}, {starts} ({booking.reference})",
+    draft = Draft(
+        template=event.kind,
+        subject=f"{event.kind.capitalize()}: {about} ({booking.reference})",
+        user=booking.user,
+        at=event.at,
+        message_id=f"event-{pk}-{booking.reference}",
+        context=context,
     )
-    if event.mailed_with_id:
-        name, subject = (
-            "show_cancelled",
-            f"Cancelled: {show.movie_title}, {starts} (the whole show)",
-        )
-        context["bookings"] = [
-            _describe(one.booking) for one in event.mailed_together.select_related("booking")
-        ]
-    return _compose(
-        name, subject, booking.user, event.at, f"event-{pk}-{booking.reference}", context
-    )
+    if not event.mailed_with_id:
+        return draft
+    together = event.mailed_together.select_related("booking")
+    context["bookings"] = [_describe(one.booking) for one in together]
+    return draft._replace(template="show_cancelled", subject=f"Cancelled: {about} (the whole show)")
 
 
 def _describe(booking: Booking) -> dict[str, str]:
     return {"reference": booking.reference, "seats": ", ".join(map(str, booking.seat_numbers))}
 
 
-def _write_reset(pk: int) -> EmailMultiAlternatives:
-    """The token is made now and kept nowhere; the Message-ID is keyed, so that nobody can guess it."""
+def _draft_reset(pk: int) -> Draft:
+    """Make the token now and keep it nowhere; the Message-ID is keyed, so nobody can guess it."""
     reset: PasswordReset = PasswordReset.objects.select_related("user").get(pk=pk)
     if not reset.user.is_active:
         raise Undeliverable("inactive user")
-    context = {"username": reset.user.username, "token": passwords.reset_token(reset.user)}
     key = salted_hmac(RESET_SALT, str(pk)).hexdigest()[:20]
-    message_id = f"reset-{pk}-{key}"
-    return _compose(
-        "password_reset", "A new password for Marquee", reset.user, reset.at, message_id, context
+    return Draft(
+        template="password_reset",
+        subject="A new password for Marquee",
+        user=reset.user,
+        at=reset.at,
+        message_id=f"reset-{pk}-{key}",
+        context={"username": reset.user.username, "token": passwords.reset_token(reset.user)},
     )
 
 
-def _compose(
-    name: str, subject: str, user: User, at: datetime, message_id: str, context: dict[str, Any]
-) -> EmailMultiAlternatives:
+DRAFTS = {"event": _draft_event, "reset": _draft_reset}
+
+
+def _compose(draft: Draft) -> EmailMultiAlternatives:
     """Compose a mail without the customer's name.
 
     Whoever signs up with another's address would write to them by it.
     """
-    if not user.email:
+    if not draft.user.email:
         raise Undeliverable("no address")
-    host = (
-        parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].encode("idna").decode()
-        or "localhost"
-    )
-    headers = {
-        "Message-ID": f"<{message_id}@{host}>",
-        "Date": format_datetime(localtime(at, get_default_timezone())),
-        "Auto-Submitted": "auto-generated",
-    }
-    text = render_to_string(f"cinema/mail/{name}.txt", context)
     letter = EmailMultiAlternatives(
-        " ".join(subject.split()), text, to=[user.email], headers=headers
+        subject=" ".join(draft.subject.split()),
+        body=render_to_string(f"cinema/mail/{draft.template}.txt", draft.context),
+        to=[draft.user.email],
+        headers={
+            "Message-ID": f"<{draft.message_id}@{_sender_host()}>",
+            "Date": format_datetime(localtime(draft.at, get_default_timezone())),
+            "Auto-Submitted": "auto-generated",
+        },
     )
-    letter.attach_alternative(render_to_string(f"cinema/mail/{name}.html", context), "text/html")
+    html = render_to_string(f"cinema/mail/{draft.template}.html", draft.context)
+    letter.attach_alternative(html, "text/html")
     return letter
+
+
+def _sender_host() -> str:
+    _, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    host = address.rpartition("@")[2]
+    return host.encode("idna").decode() or "localhost"

@@ -17,7 +17,7 @@ def is_permanent(error: Exception) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """Class and code alone: the server's own words may hold an address."""
+    """Return class and code alone: the server's own words may hold an address."""
     return " ".join([type(error).__name__, *map(str, _codes(error))])
 
 
@@ -26,4 +26,6 @@ def _codes(error: Exception) -> list[int]:
         return sorted({code for code, _ in error.recipients.values()})
     if isinstance(error, SMTPResponseException):
         return [error.smtp_code]
-    return [error.errno] if isinstance(error, OSError) and error.errno else []
+    if isinstance(error, OSError) and error.errno:
+        return [error.errno]
+    return []
