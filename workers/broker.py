@@ -15,7 +15,7 @@ class QoS(redis.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         try:
-            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+            redis.QoS.ack(self, delivery_tag)
         except Exception:
             virtual.QoS.ack(self, delivery_tag)
             raise

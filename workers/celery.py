@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from typing import Any
+from typing import TypedDict
 
 import click
 import tornado.options
@@ -28,12 +28,7 @@ from workers.broker import forgive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-# the database or the broker: the next tick tries again
-AWAY = (
-    OperationalError,
-    InterfaceError,
-    BrokerError,
-)
+AWAY = (OperationalError, InterfaceError, BrokerError)  # the next tick tries again
 TASK_SECONDS = 120
 # Both below the lease, so that a conversation has ended before another worker may send the mail:
 # the soft limit stops a server that drips bytes and would outlast every time-out of a single
@@ -45,7 +40,13 @@ DAY_SECONDS = 24 * 3600
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
-def every(seconds: int, task: str, schedule: Any = None) -> dict[str, Any]:
+class BeatEntry(TypedDict):
+    task: str
+    schedule: int | crontab
+    options: dict[str, float]
+
+
+def every(seconds: int, task: str, schedule: crontab | None = None) -> BeatEntry:
     """Return a beat entry whose message dies before the next one: none pile up without a worker."""
     return {
         "task": f"workers.tasks.{task}",
@@ -63,8 +64,8 @@ app.conf.update(
     broker_transport_options={
         "socket_timeout": 3,
         "socket_connect_timeout": 2,
-        "visibility_timeout": 2
-        * max(TASK_SECONDS, MAIL_HARD_SECONDS),  # a task that runs is not delivered again
+        # a task that runs is not delivered again
+        "visibility_timeout": 2 * max(TASK_SECONDS, MAIL_HARD_SECONDS),
     },
     broker_connection_timeout=2,
     broker_connection_retry_on_startup=True,
@@ -107,7 +108,8 @@ app.conf.update(
 def stop_without_broker(**_: object) -> None:
     if not settings.REDIS_URL:
         sys.exit(
-            "marquee: REDIS_URL is not set: the worker and the beat need Redis, for example redis://127.0.0.1:6379/0."
+            "marquee: REDIS_URL is not set: the worker and the beat need Redis, for example "
+            "redis://127.0.0.1:6379/0."
         )
 
 
@@ -119,11 +121,18 @@ def stop_open_flower(**_: object) -> None:
     context = click.get_current_context(silent=True)
     if settings.DEBUG or context is None or context.info_name != "flower":
         return
-    logins = [login.partition(":") for login in tornado.options.options.basic_auth or []]
-    if not logins or not all(name and password for name, _, password in logins):
+    logins: list[str] = tornado.options.options.basic_auth or []
+    if not logins or not all(map(names_both, logins)):
         sys.exit(
-            "marquee: with DEBUG off Flower needs a login: set FLOWER_BASIC_AUTH (or --basic-auth) to user:password."
+            "marquee: with DEBUG off Flower needs a login: set FLOWER_BASIC_AUTH (or --basic-auth) "
+            "to user:password."
         )
+
+
+def names_both(login: str) -> bool:
+    """Return whether neither the user nor the password is empty."""
+    user, _, password = login.partition(":")
+    return bool(user and password)
 
 
 def keep_djangos_logging(**_: object) -> None:
@@ -147,13 +156,11 @@ def say_in_lines(**_: object) -> None:
 
 
 def without_stacks(record: logging.LogRecord) -> bool:
-    """Beat would print 200 lines at every tick that does not reach the broker."""
+    """Cut what would be 200 lines at every tick of the beat that does not reach the broker."""
     if str(record.msg).startswith("Message Error"):
-        record.msg, record.args, record.exc_info = (
-            record.getMessage().partition("\n")[0],
-            None,
-            None,
-        )
+        record.msg = record.getMessage().partition("\n")[0]
+        record.args = None
+        record.exc_info = None
     return True
 
 

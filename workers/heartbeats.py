@@ -2,9 +2,10 @@
 
 import atexit
 import os
-from typing import Any
 
 from celery import signals
+from celery.apps.worker import Worker
+from celery.worker.heartbeat import Heart
 
 from cinema.infra.monitoring import heartbeats
 
@@ -14,7 +15,7 @@ _replaces = False
 
 
 @signals.celeryd_after_setup.connect
-def worker_begins(instance: Any, **_: object) -> None:
+def worker_begins(instance: Worker, **_: object) -> None:
     """Note whether the worker ends its own processes, by --max-tasks-per-child and the like.
 
     Then a new process is no sign of a loss.
@@ -26,7 +27,7 @@ def worker_begins(instance: Any, **_: object) -> None:
 
 
 @signals.heartbeat_sent.connect
-def worker_lives(sender: Any, **_: object) -> None:
+def worker_lives(sender: Heart, **_: object) -> None:
     """Report at each of Celery's own heartbeats.
 
     They come from the loop that takes the messages: a worker that hangs is silent too.
@@ -47,11 +48,13 @@ def process_begins(sender: str, **_: object) -> None:
 
     The first ones are forked before the first heartbeat, so a later one is such.
 
-    A machine that is so full that it kills may be slow to answer, too: it is reported again, but only
-    for a second or so.
+    A machine that is so full that it kills may be slow to answer, too: it is reported again, but
+    only for a second or so.
     """
     if _heard_of and not _replaces:
-        any(heartbeats.worker_lost_a_process(sender, os.getpid()) for _ in range(TRIES))
+        for _try in range(TRIES):
+            if heartbeats.worker_lost_a_process(sender, os.getpid()):
+                return
 
 
 @signals.beat_init.connect

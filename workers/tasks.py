@@ -60,11 +60,9 @@ def expire_holds(helps: bool = False) -> None:
 def cancel_bookings_of_cancelled_shows() -> None:
     """It may die anywhere: the next tick finds who is left."""
     until = time.monotonic() + CANCELLING_SECONDS
-    while (
-        bookings.cancel_bookings_of_cancelled_shows(CUSTOMERS_PER_BATCH)
-        and time.monotonic() < until
-    ):
-        continue
+    while bookings.cancel_bookings_of_cancelled_shows(CUSTOMERS_PER_BATCH):
+        if time.monotonic() >= until:
+            return
 
 
 @app.task

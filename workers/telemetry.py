@@ -4,16 +4,28 @@ Arguments are ids alone.
 """
 
 import time
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import structlog
-from celery import signals
+from celery import Task, signals
 
 from cinema.infra import logs, metrics
 from cinema.infra.monitoring import worker_counts
 from workers.celery import AWAY
 
 log = structlog.get_logger("marquee.task")
+
+Arguments = dict[str, str | int]  # ids and numbers, by name
+
+
+class TaskFields(TypedDict):
+    """What each line of a task says of it."""
+
+    task: str
+    task_id: str
+    args: NotRequired[Arguments]
+
+
 _began: dict[str, float] = {}
 _failed = ""  # the last one: of a task at its hard time limit Celery reports twice
 
@@ -24,7 +36,7 @@ def process_begins(**_: object) -> None:
 
 
 @signals.task_prerun.connect
-def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: object) -> None:
+def begins(task_id: str, task: Task, kwargs: Arguments, **_: object) -> None:
     _began[task_id] = time.perf_counter()
     name = _short_name(task.name)
     # a zero to begin with, so that the first failure is an increase
@@ -33,7 +45,7 @@ def begins(task_id: str, task: Any, kwargs: dict[str, Any], **_: object) -> None
 
 
 @signals.task_postrun.connect
-def ends(task_id: str, task: Any, **_: object) -> None:
+def ends(task_id: str, task: Task, **_: object) -> None:
     name = _short_name(task.name)
     metrics.TASK_SECONDS.labels(name).observe(time.perf_counter() - _began.pop(task_id))
     worker_counts.add(name)
@@ -42,17 +54,18 @@ def ends(task_id: str, task: Any, **_: object) -> None:
 
 @signals.task_failure.connect
 def fails(
-    sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any], **_: object
+    sender: Task, task_id: str, exception: BaseException, kwargs: Arguments, **_: object
 ) -> None:
-    """Celery's own line would quote the exception, which may quote a customer.
+    """Log without the exception's words, as Celery would not: they may quote a customer.
 
-    Of a task that was killed at its time limit the worker's main process reports, where no task ends
-    and nothing is carried: so the line says all by itself, and the count is shared at once.
+    Of a task that was killed at its time limit the worker's main process reports, where no task
+    ends and nothing is carried: so the line says all by itself, and the count is shared at once.
     """
     global _failed
     if task_id == _failed:
         return
-    _failed, name = task_id, _short_name(sender.name)
+    _failed = task_id
+    name = _short_name(sender.name)
     about = _describe(name, task_id, kwargs)
     if isinstance(exception, AWAY):
         log.error("failed: the next tick tries again", error=type(exception).__name__, **about)
@@ -62,8 +75,11 @@ def fails(
         worker_counts.share()
 
 
-def _describe(name: str, task_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {"task": name, "task_id": task_id} | ({"args": kwargs} if kwargs else {})
+def _describe(name: str, task_id: str, kwargs: Arguments) -> TaskFields:
+    fields: TaskFields = {"task": name, "task_id": task_id}
+    if kwargs:
+        fields["args"] = kwargs
+    return fields
 
 
 def _short_name(name: str) -> str:
