@@ -1,7 +1,6 @@
 from argparse import ArgumentParser
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -21,11 +20,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "tokens", type=Path, help="the file that gets the tokens of the 50 customers"
+            "file",
+            metavar="tokens",
+            type=Path,
+            help="the file that gets the tokens of the 50 customers",
         )
 
     @transaction.atomic
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def handle(self, *_: object, file: Path, **__: object) -> None:
         if User.objects.exclude(is_walk_in()).exists() or Movie.objects.exists():
             raise CommandError(
                 "The database is not empty. The benchmark's data goes into a database of its own."
@@ -39,11 +41,11 @@ class Command(BaseCommand):
             [AuthSession(user=user, refresh_jti=JTI, expires_at=until) for user in users]
         )
         signed = [tokens.sign(login.user_id, login.pk, JTI)["access"] for login in logins]
-        options["tokens"].write_text("\n".join(signed) + "\n")
+        file.write_text("\n".join(signed) + "\n")
 
 
 def programme() -> None:
-    """20 films, and 200 shows of 300 seats: one an hour, from the next hour on."""
+    """Add 20 films, and 200 shows of 300 seats: one an hour, from the next hour on."""
     movies = Movie.objects.bulk_create(
         [Movie(title=f"Movie {n}", duration_minutes=90 + n) for n in range(1, MOVIES + 1)]
     )

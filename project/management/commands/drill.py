@@ -14,7 +14,10 @@ from project.up.processes import on_stop_signals
 class Command(BaseCommand):
     """The machinery is the tests' and is loaded only here: no request knows of it."""
 
-    help = "Injects faults into a Marquee of its own, and checks that every promise is kept through each of them."
+    help = (
+        "Injects faults into a Marquee of its own, "
+        "and checks that every promise is kept through each of them."
+    )
     # it starts servers of its own; the settings of this process do not matter
     requires_system_checks = []
 
@@ -59,7 +62,7 @@ class Command(BaseCommand):
             help="break one guard: it must fail",
         )
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def handle(self, *_: object, **options: Any) -> None:
         on_stop_signals(signal.default_int_handler)
         if sys.platform != "linux":
             raise CommandError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -29,7 +29,7 @@ DEMO_LOGINS: list[tuple[str, str, str]] = [
     ("programme", PASSWORD, "programme: films and shows in the admin"),
     ("customer", PASSWORD, "a customer of the API"),
 ]
-STAFF: dict[str, dict[str, Any]] = {
+STAFF: dict[str, dict[str, bool]] = {
     "admin": {"is_staff": True, "is_superuser": True},
     "boxoffice": {"is_staff": True},
     "programme": {"is_staff": True},
@@ -46,12 +46,7 @@ FILMS = {
 }
 SCREENS = {"Screen 1": 120, "Screen 2": 80, "Screen 3": 60, "Screen 4": 40}
 # of Screen 1, the others follow by a quarter of an hour each
-FIRST_STARTS = [
-    time(11),
-    time(14),
-    time(17),
-    time(20),
-]
+FIRST_STARTS = [time(11), time(14), time(17), time(20)]
 STAGGER = timedelta(minutes=15)
 DAYS_AHEAD = 7
 FIRST_SHOW_AHEAD = timedelta(hours=25)  # a day, and an hour for whoever starts the walk later
@@ -81,10 +76,12 @@ class Sale(NamedTuple):
 
     @property
     def changes(self) -> list[tuple[str, datetime]]:
-        """What became of it, and when."""
+        """Return what became of it, and when."""
         booked = (str(BookingEvent.Kind.BOOKED), self.made_at)
         cancelled = (str(BookingEvent.Kind.CANCELLED), self.made_at + timedelta(hours=1))
-        return [booked] if self.status == BOOKED else [booked, cancelled]
+        if self.status == BOOKED:
+            return [booked]
+        return [booked, cancelled]
 
 
 class Slot(NamedTuple):
@@ -139,27 +136,27 @@ def add_login(username: str, password: str) -> bool:
 
 
 def add_shows(moment: datetime, *, first_show: bool) -> list[Show]:
-    """The shows of the plan that are still to come and for which the screen is free."""
-    movies = {
-        movie.title: movie
-        for movie in Movie.objects.select_for_update().filter(title__in=FILMS).order_by("pk")
-    }
+    """Add the shows of the plan that are still to come and for which the screen is free."""
+    films = Movie.objects.select_for_update().filter(title__in=FILMS).order_by("pk")
+    movies = {film.title: film for film in films}
     screens = {screen.name: screen for screen in Screen.objects.filter(name__in=SCREENS)}
     lock_screens(screen.pk for screen in screens.values())
     today = localtime(moment).date()
-    standing = list(
-        Show.objects.filter(date_time__gt=moment - timedelta(days=3)).select_related("movie")
-    )
+    recent = Show.objects.filter(date_time__gt=moment - timedelta(days=3))
+    standing = list(recent.select_related("movie"))
     added: list[Show] = []
     for slot in plan(today, moment, first_show=first_show):
-        if slot.title in movies and slot.screen in screens:
-            seats, screen = SCREENS[slot.screen], screens[slot.screen]
-            show = Show(
-                movie=movies[slot.title], screen=screen, date_time=slot.start, total_seats=seats
-            )
-            if not any(in_the_way(other, show) for other in standing):
-                standing.append(show)
-                added.append(show)
+        if slot.title not in movies or slot.screen not in screens:
+            continue
+        show = Show(
+            movie=movies[slot.title],
+            screen=screens[slot.screen],
+            date_time=slot.start,
+            total_seats=SCREENS[slot.screen],
+        )
+        if not any(in_the_way(other, show) for other in standing):
+            standing.append(show)
+            added.append(show)
     Show.objects.bulk_create(added)
     return added
 
@@ -168,7 +165,8 @@ def plan(today: date, moment: datetime, *, first_show: bool) -> list[Slot]:
     days = [today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
     ahead = [slot for day in days for slot in slots(day) if slot.start > moment]
     if first_show:  # show 1: of film 1, and a day ahead
-        film, earliest = next(iter(FILMS)), moment + FIRST_SHOW_AHEAD
+        film = next(iter(FILMS))
+        earliest = moment + FIRST_SHOW_AHEAD
         first = next(slot for slot in ahead if slot.title == film and slot.start >= earliest)
         ahead.sort(key=lambda slot: slot is not first)
     return ahead
@@ -188,14 +186,12 @@ def in_the_way(other: Show, show: Show) -> bool:
 
 
 def add_bookings(shows: list[Show], moment: datetime) -> int:
-    """What was sold in the last days: none of it is pending, and none still owes a mail."""
+    """Add what was sold in the last days: none is pending, and none still owes a mail."""
     customer = User.objects.filter(username="customer").first()
     if customer is None:
         return 0
-    past = sorted(
-        [*customer_sales(customer, shows, moment), *counter_sales(shows, moment)],
-        key=lambda sale: sale.made_at,
-    )
+    past = [*customer_sales(customer, shows, moment), *counter_sales(shows, moment)]
+    past.sort(key=lambda sale: sale.made_at)
     bookings = Booking.objects.bulk_create(
         Booking(
             user=sale.user,
@@ -207,49 +203,48 @@ def add_bookings(shows: list[Show], moment: datetime) -> int:
         for sale in past
     )
     rows = list(zip(bookings, past, strict=True))
-    BookingSeat.objects.bulk_create(
-        BookingSeat(
-            booking=booking, show=sale.show, seat_number=seat, taken=sale.status == BOOKED or None
-        )
-        for booking, sale in rows
-        for seat in sale.seats
-    )
-    BookingEvent.objects.bulk_create(
-        event for booking, sale in rows for event in events(booking, sale)
-    )
+    BookingSeat.objects.bulk_create(seat for row in rows for seat in booked_seats(*row))
+    BookingEvent.objects.bulk_create(event for row in rows for event in events(*row))
     return len(bookings)
 
 
 def customer_sales(customer: User, shows: list[Show], moment: datetime) -> Iterator[Sale]:
-    chosen = [(BOOKED, *which) for which in BOOKED_SEATS] + [
-        (CANCELLED, *which) for which in CANCELLED_SEATS
-    ]
+    chosen = [(BOOKED, place, seats) for place, seats in BOOKED_SEATS]
+    chosen += [(CANCELLED, place, seats) for place, seats in CANCELLED_SEATS]
     for back, (status, place, seats) in enumerate(chosen, 1):
         if place < len(shows):
-            yield Sale(
-                moment - timedelta(days=back), customer, customer, shows[place], seats, status
-            )
+            made_at = moment - timedelta(days=back)
+            yield Sale(made_at, customer, customer, shows[place], seats, status)
 
 
 def counter_sales(shows: list[Show], moment: datetime) -> Iterator[Sale]:
     """Yield walk-ins in every hall but that of show 1, the more the sooner its show."""
-    walk_in, clerk = User.objects.walk_in(), User.objects.filter(username="boxoffice").first()
+    walk_in = User.objects.walk_in()
+    clerk = User.objects.filter(username="boxoffice").first()
     customer_sales = {place: set(seats) for place, seats in BOOKED_SEATS}
     for place, show in enumerate(shows[1:], 1):
-        # the same halls at every start
-        chance, taken = Random(place), customer_sales.get(place, set())  # noqa: S311
+        chance = Random(place)  # noqa: S311 - the same halls at every start
+        taken = customer_sales.get(place, set())
         many = chance.randint(show.total_seats // 20, show.total_seats // 8)
         for _ in range(many // (1 + (show.date_time - moment).days)):
             first = chance.randint(1, show.total_seats - 3)
-            if seats := tuple(
-                seat for seat in range(first, first + chance.randint(1, 4)) if seat not in taken
-            ):
+            wanted = range(first, first + chance.randint(1, 4))
+            if seats := tuple(seat for seat in wanted if seat not in taken):
                 taken |= set(seats)
                 back = timedelta(days=chance.triangular(0, SOLD_DAYS, 3))
                 yield Sale(moment - back, walk_in, clerk, show, seats, BOOKED)
 
 
+def booked_seats(booking: Booking, sale: Sale) -> Iterator[BookingSeat]:
+    taken = True if sale.status == BOOKED else None  # NULL once it is given back
+    for number in sale.seats:
+        yield BookingSeat(booking=booking, show=sale.show, seat_number=number, taken=taken)
+
+
 def events(booking: Booking, sale: Sale) -> Iterator[BookingEvent]:
     for kind, at in sale.changes:
-        mailed = {} if sale.user.is_walk_in else {"mail_attempts": 1, "mail_sent_at": at}
-        yield BookingEvent(booking=booking, kind=kind, at=at, actor=sale.actor, **mailed)
+        event = BookingEvent(booking=booking, kind=kind, at=at, actor=sale.actor)
+        if not sale.user.is_walk_in:  # who is owed no mail
+            event.mail_attempts = 1
+            event.mail_sent_at = at
+        yield event

@@ -2,7 +2,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -18,7 +17,7 @@ class Command(BaseCommand):
     help = "Serves the API on HOST and PORT in the foreground, one process per core."
     requires_system_checks = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def handle(self, *_: object, **__: object) -> None:
         os.execve(sys.executable, granian(), environment())  # noqa: S606 - no shell is the point
 
 
@@ -42,14 +41,18 @@ def granian() -> list[str]:
         options["log-level"] = "warning"
     else:  # its own lines as ours
         options["log-config"] = str(settings.BASE_DIR / "project/serving/log_config.json")
-    flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
-    pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
-    return [sys.executable, "-m", "granian", *pairs, *flags, "project.wsgi:application"]
+    command = [sys.executable, "-m", "granian"]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    command += ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
+    return [*command, "project.wsgi:application"]
 
 
 def cores() -> int:
-    """The cores that this process may use, which in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    """Count what this process may use, which in a container is less than the machine's."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def environment() -> dict[str, str]:

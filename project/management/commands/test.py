@@ -20,6 +20,8 @@ class Command(BaseCommand):
         to load them.
         """
         arguments = argv[2:]
-        parallel = [] if any(one.startswith(OWN_WAY) for one in arguments) else IN_PARALLEL
+        command = [sys.executable, "-m", "pytest"]
+        if not any(one.startswith(OWN_WAY) for one in arguments):
+            command += IN_PARALLEL
         os.chdir(settings.BASE_DIR)
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *arguments])  # noqa: S606
+        os.execv(sys.executable, [*command, *arguments])  # noqa: S606

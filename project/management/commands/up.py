@@ -6,7 +6,6 @@ import time
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from io import StringIO
-from typing import Any
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
@@ -33,11 +32,14 @@ FLOWER_SECONDS = 20
 
 
 class Command(BaseCommand):
-    help = "Runs API, worker, beat and Flower until Ctrl-C, with a Redis and demo data where none are given."
+    help = (
+        "Runs API, worker, beat and Flower until Ctrl-C, "
+        "with a Redis and demo data where none are given."
+    )
     # some ask the database; where it is away, check_database has a sentence for it
     requires_system_checks = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def handle(self, *_: object, **__: object) -> None:
         on_stop_signals(signal.default_int_handler)
         try:
             with only_one(settings.VAR / "up.lock") as died, closing(Output()) as output:
@@ -73,15 +75,16 @@ def prepare_database(output: Output) -> None:
 
 
 def run(output: Output) -> None:
-    flower_auth = (
-        settings.FLOWER_BASIC_AUTH or f"admin:{secrets.token_urlsafe(12)}" if flower_runs() else ""
-    )
+    flower_auth = settings.FLOWER_BASIC_AUTH
+    if not flower_auth and flower_runs():
+        flower_auth = f"admin:{secrets.token_urlsafe(12)}"
     with Supervisor(output) as supervisor:
         redis_url = settings.REDIS_URL or start_redis(supervisor)
         supervisor.start(programs(redis_url, flower_auth))
         if not flower_auth:
             output.say(
-                "Flower is not started: with DEBUG off it needs FLOWER_BASIC_AUTH, such as user:password."
+                "Flower is not started: with DEBUG off it needs FLOWER_BASIC_AUTH, "
+                "such as user:password."
             )
         born = time.monotonic()
         if supervisor.run(until=lambda: is_complete(born), seconds=START_SECONDS):
@@ -146,12 +149,9 @@ def flower_runs() -> bool:
 def is_complete(born: float) -> bool:
     if not answers(resolve_host(settings.HOST, settings.PORT)[1], settings.PORT, "/livez", {200}):
         return False
-    flower_late = time.monotonic() - born > FLOWER_SECONDS
-    return (
-        flower_late
-        or not flower_runs()
-        or answers(FLOWER_HOST, settings.FLOWER_PORT, "/", {200, 401})
-    )
+    if not flower_runs() or time.monotonic() - born > FLOWER_SECONDS:
+        return True
+    return answers(FLOWER_HOST, settings.FLOWER_PORT, "/", {200, 401})
 
 
 def answers(host: str, port: int, path: str, statuses: set[int]) -> bool:
@@ -167,41 +167,43 @@ def answers(host: str, port: int, path: str, statuses: set[int]) -> bool:
 
 
 def url() -> str:
-    host = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST  # noqa: S104
-    return f"http://[{host}]:{settings.PORT}" if ":" in host else f"http://{host}:{settings.PORT}"
+    host = settings.HOST
+    if host in {"0.0.0.0", "::"}:  # noqa: S104
+        host = "localhost"
+    if ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{settings.PORT}"
 
 
 def table(redis_url: str, flower_auth: str) -> list[str]:
-    flower = f"http://{FLOWER_HOST}:{settings.FLOWER_PORT}/"
-    login = (
-        flower_auth.replace(":", " / ", 1)
-        if not settings.FLOWER_BASIC_AUTH
-        else "FLOWER_BASIC_AUTH"
-    )
-    smtp = settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
     rows = [
         ("API", f"{url()}/api/"),
         ("Swagger", f"{url()}/swagger/"),
         ("ReDoc", f"{url()}/redoc/"),
         ("Admin", f"{url()}/admin/"),
-        ("Flower", f"{flower}  {login}" if flower_auth else "not started"),
+        ("Flower", describe_flower(flower_auth)),
         ("Database", without_password(settings.DATABASE_URL)),
         ("Redis", without_password(redis_url)),
-        (
-            "Mails",
-            f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-            if smtp
-            else f"files in {settings.EMAIL_FILE_PATH}",
-        ),
+        ("Mails", describe_mails()),
     ]
     if settings.DEBUG:
-        rows += [
-            ("Login", f"{name} / {password}  {what_for}")
-            for name, password, what_for in DEMO_LOGINS
-        ]
-    return [
-        "",
-        "Marquee is up; Ctrl-C ends it.",
-        *(f"  {what:<9} {where}" for what, where in rows),
-        "",
-    ]
+        for name, password, what_for in DEMO_LOGINS:
+            rows.append(("Login", f"{name} / {password}  {what_for}"))
+    lines = [f"  {what:<9} {where}" for what, where in rows]
+    return ["", "Marquee is up; Ctrl-C ends it.", *lines, ""]
+
+
+def describe_flower(auth: str) -> str:
+    """Return its address and login; one that was set is in the settings and not shown."""
+    if not auth:
+        return "not started"
+    login = "FLOWER_BASIC_AUTH"
+    if not settings.FLOWER_BASIC_AUTH:
+        login = auth.replace(":", " / ", 1)
+    return f"http://{FLOWER_HOST}:{settings.FLOWER_PORT}/  {login}"
+
+
+def describe_mails() -> str:
+    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    return f"files in {settings.EMAIL_FILE_PATH}"
