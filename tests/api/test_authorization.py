@@ -116,33 +116,57 @@ def ask(world: World, api: Api, method: str, path: str, **headers):
     )
 
 
-def without_a_right(world: World) -> dict[str, tuple[str, tuple[int, str]]]:
-    """What each caller that is nobody sends as his Authorization, and what he is told."""
-    inactive, ended, changed, gone = (Api(a_caller()) for _ in range(4))
-    User.objects.filter(pk=inactive.caller.user_id).update(is_active=False)
-    AuthSession.objects.filter(pk=ended.caller.session_id).revoke()
-    passwords.change_password(changed.user, PASSWORD, NEW_PASSWORD)
-    User.objects.filter(pk=gone.caller.user_id).delete()
-    bearers = {
-        "inactive": (inactive.token, INVALID),
-        "login ended": (ended.token, INVALID),
-        "password changed": (changed.token, INVALID),
-        "account deleted": (gone.token, INVALID),
-        "refresh token": (refresh_token(world.owner), INVALID),
-        "expired": (forged(world.owner, exp=1), (401, "token_expired")),
-        "another key": (
-            forged(world.owner, key="another key of at least thirty-two characters"),
-            INVALID,
-        ),
-        "unsigned": (forged(world.owner, key="", algorithm="none"), INVALID),
-        "nonsense": ("nonsense", INVALID),
-    }
-    absent = (401, "not_authenticated")
-    return {who: (f"Bearer {token}", told) for who, (token, told) in bearers.items()} | {
-        "anonymous": ("", absent),
-        "another scheme": ("Basic Y2xlcms6cHc=", absent),
-        "no scheme": (world.owner.token, absent),
-    }
+def inactive(_: World) -> str:
+    api = Api(a_caller())
+    User.objects.filter(pk=api.caller.user_id).update(is_active=False)
+    return api.token
+
+
+def of_an_ended_login(_: World) -> str:
+    api = Api(a_caller())
+    AuthSession.objects.filter(pk=api.caller.session_id).revoke()
+    return api.token
+
+
+def of_an_old_password(_: World) -> str:
+    api = Api(a_caller())
+    passwords.change_password(api.user, PASSWORD, NEW_PASSWORD)
+    return api.token
+
+
+def of_a_deleted_account(_: World) -> str:
+    api = Api(a_caller())
+    User.objects.filter(pk=api.caller.user_id).delete()
+    return api.token
+
+
+OTHER_KEY = "another key of at least thirty-two characters"
+BEARERS = {
+    "inactive": (inactive, INVALID),
+    "login ended": (of_an_ended_login, INVALID),
+    "password changed": (of_an_old_password, INVALID),
+    "account deleted": (of_a_deleted_account, INVALID),
+    "refresh token": (lambda world: refresh_token(world.owner), INVALID),
+    "expired": (lambda world: forged(world.owner, exp=1), (401, "token_expired")),
+    "another key": (lambda world: forged(world.owner, key=OTHER_KEY), INVALID),
+    "unsigned": (lambda world: forged(world.owner, key="", algorithm="none"), INVALID),
+    "nonsense": (lambda _: "nonsense", INVALID),
+}
+ABSENT = (401, "not_authenticated")
+HEADERS = {
+    "anonymous": (lambda _: "", ABSENT),
+    "another scheme": (lambda _: "Basic Y2xlcms6cHc=", ABSENT),
+    "no scheme": (lambda world: world.owner.token, ABSENT),
+}
+
+
+def authorization(world: World, who: str) -> tuple[str, tuple[int, str]]:
+    """What a caller that is nobody sends as his Authorization, and how he is refused."""
+    if who in HEADERS:
+        make, answer = HEADERS[who]
+        return make(world), answer
+    make, answer = BEARERS[who]
+    return f"Bearer {make(world)}", answer
 
 
 def success(told: dict) -> int:
@@ -155,7 +179,7 @@ def test_every_operation_has_its_place():
 
 
 def require_refusal(world: World, method: str, path: str) -> None:
-    callers = without_a_right(world)
+    callers = {who: authorization(world, who) for who in [*BEARERS, *HEADERS]}
     before = contents()
 
     for who, (header, answer) in callers.items():
@@ -203,9 +227,9 @@ def test_a_customer_is_answered_and_has_what_is_his_own(method, path, told, who)
 def test_what_needs_no_token_answers_everybody_alike(method, path, told):
     if "security" in told:
         return
-    for who in without_a_right(World()):
+    for who in [*BEARERS, *HEADERS]:
         world = World()
-        header, _ = without_a_right(world)[who]
+        header, _ = authorization(world, who)
 
         assert ask(world, Api(), method, path, Authorization=header).status_code == success(told), (
             who
